@@ -1,0 +1,71 @@
+"""Which source files a module's result depends on: its static import closure inside betti.
+
+Part keys hash it, and a contract test holds the code deps in dvc.yaml to it. Imports inside functions count too.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+
+__all__ = ["closure", "digest"]
+
+
+@cache
+def _origin(module: str) -> Path | None:
+    try:
+        spec = find_spec(module)
+    except ModuleNotFoundError:
+        return None
+    return Path(spec.origin) if spec and spec.origin else None
+
+
+@cache
+def _imports(module: str) -> frozenset[str]:
+    """The betti modules that one module imports, anywhere in its text."""
+    origin = _origin(module)
+    if origin is None:
+        return frozenset()
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(origin.read_bytes())):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        else:
+            continue
+        found.update(name for name in names if name.split(".")[0] == "betti" and _origin(name))
+    return frozenset(found)
+
+
+@cache
+def closure(*modules: str) -> dict[str, Path]:
+    """Every betti module that these modules import, directly or not, themselves included: name -> file.
+
+    A package counts where one of its modules is imported, since Python runs its `__init__` first.
+    """
+    seen: dict[str, Path] = {}
+    todo = list(modules)
+    while todo:
+        module = todo.pop()
+        origin = _origin(module)
+        if origin is None or module in seen:
+            continue
+        seen[module] = origin
+        todo.extend(_imports(module))
+        if "." in module:
+            todo.append(module.rpartition(".")[0])
+    return dict(sorted(seen.items()))
+
+
+@cache
+def digest(*modules: str) -> str:
+    """A hash over the closure's module names and file contents."""
+    whole = hashlib.blake2b(digest_size=20)
+    for name, path in closure(*modules).items():
+        whole.update(f"{name}\0".encode())
+        whole.update(hashlib.blake2b(path.read_bytes()).digest())
+    return whole.hexdigest()

@@ -1,0 +1,130 @@
+"""Feature families: one file = one family, registered by being in this folder.
+
+A family module offers
+
+* `COLUMNS`: the names of its columns at default knobs, without the `family__` prefix;
+* `lookback(**knobs) -> int`: how many earlier bars a row's values depend on (recursive indicators: until the start
+  is forgotten to 1e-6);
+* `compute(bars, *, ...knobs) -> pd.DataFrame`: bars of ONE symbol in time order -> one row per bar, its columns
+  without prefix. Only bars up to a row's own may enter it.
+
+This module adds what all families share: prefix, key columns, float32, and NaN in the warm-up rows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from betti import knobs as _knobs
+from betti.discovery import Folder
+from betti.errors import BettiError, UnknownName
+from betti.features._sets import SETS, FeatureSet
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import pandas as pd
+
+__all__ = ["FOLDER", "FeatureFamily", "FeatureSet", "NotFinite", "compute", "families", "sets"]
+
+FOLDER = Folder("betti.features", kind="feature family")
+
+
+class NotFinite(BettiError):
+    """A family gave an infinite value: a fault in the family, not in the bars."""
+
+    def __init__(self, column: str, timestamp: object) -> None:
+        super().__init__(f"feature {column} is infinite at {timestamp}: its family must guard the division")
+
+
+@dataclass(frozen=True)
+class FeatureFamily:
+    """One family as the pipeline sees it.
+
+    Attributes:
+        name: the module's name and the prefix of its columns.
+        columns: full column names at default knobs.
+        lookback: knobs -> bars of history that a row depends on.
+        function: the family's own `compute`.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    lookback: Callable[..., int]
+    function: Callable[..., pd.DataFrame]
+
+    def compute(self, bars: pd.DataFrame, **knobs: Any) -> pd.DataFrame:
+        """The family's features for bars of one or several symbols; same index and row order as `bars`."""
+        import pandas as pd
+
+        values = _knobs.checked(self.function, knobs, f"features.{self.name}")
+        warm_up = self.lookback(**values)
+        blocks = [self._one(rows, warm_up, values) for _, rows in bars.groupby("symbol", sort=False)]
+        if not blocks:
+            blocks = [pd.DataFrame(columns=list(self.columns), index=bars.index, dtype="float32")]
+        table = pd.concat(blocks).loc[bars.index]
+        table.insert(0, "timestamp", bars["timestamp"])
+        table.insert(1, "symbol", bars["symbol"])
+        return table
+
+    def _one(self, bars: pd.DataFrame, warm_up: int, values: dict[str, Any]) -> pd.DataFrame:
+        """One symbol: prefixed float32 columns, NaN in the warm-up rows."""
+        import numpy as np
+
+        raw = self.function(bars, **values)
+        numbers = raw.to_numpy(dtype="float64").astype("float32")
+        numbers[:warm_up] = np.nan
+        bad = np.argwhere(np.isinf(numbers))
+        if len(bad):
+            row, column = bad[0]
+            raise NotFinite(f"{self.name}__{raw.columns[column]}", bars["timestamp"].iloc[row])
+        names = [f"{self.name}__{column}" for column in raw.columns]
+        return type(bars)(numbers + np.float32(0), columns=names, index=bars.index)
+
+
+def family(name: str) -> FeatureFamily:
+    """One family, imported now.
+
+    Raises:
+        UnknownName: no such family.
+        PartUnavailable: its file does not import.
+    """
+    module = FOLDER.load(name)
+    columns = tuple(f"{name}__{column}" for column in module.COLUMNS)
+    return FeatureFamily(name, columns, module.lookback, module.compute)
+
+
+def families() -> dict[str, FeatureFamily]:
+    """Every family that imports, by name."""
+    return {name: family(name) for name, _ in FOLDER.loaded()}
+
+
+def compute(family_name: str, bars: pd.DataFrame, /, **knobs: Any) -> pd.DataFrame:
+    """The features of one family: `timestamp`, `symbol`, then float32 columns named `family__name`.
+
+    Args:
+        family_name: a name in `families()`.
+        bars: columns as in `betti.schemas.BARS`, in time order within each symbol.
+        **knobs: the family's own, checked against its signature.
+
+    Returns:
+        A table with the index and row order of `bars`; NaN in the first `lookback` rows of each symbol.
+
+    Raises:
+        UnknownName, BadParam: the family or a knob does not exist, or a value is out of range.
+        NotFinite: the family gave an infinity.
+    """
+    return family(family_name).compute(bars, **knobs)
+
+
+def sets() -> dict[str, FeatureSet]:
+    """The declared feature sets, by name."""
+    return dict(SETS)
+
+
+def feature_set(name: str) -> FeatureSet:
+    """One declared feature set, or `UnknownName`."""
+    if name not in SETS:
+        raise UnknownName("feature set", name, SETS)
+    return SETS[name]

@@ -1,0 +1,341 @@
+"""Read and write one artifact, atomically. The only module that touches data/.
+
+Whatever is written appears whole or not at all: a value is written beside its place, under data/.tmp, and renamed
+into it. Equal values give equal bytes: the Arrow schema is explicit, there is no pandas metadata, -0.0 is 0.0.
+What does not belong here: where an artifact lies (`betti.catalog`), or what a column means (`betti.schemas`).
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
+
+from betti.catalog import Artifact, symbol_folder
+from betti.errors import BrokenArtifact, MissingArtifact
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pandas as pd
+    import pyarrow as pa
+    from pydantic import BaseModel
+
+    from betti.schemas import Schema
+
+__all__ = [
+    "Items",
+    "Saved",
+    "copy_parts",
+    "periods",
+    "place",
+    "read_csv",
+    "read_folder",
+    "read_json",
+    "read_table",
+    "sweep",
+    "table_bytes_to",
+    "write_csv",
+    "write_folder",
+    "write_json",
+    "write_parts",
+    "write_table",
+    "write_text",
+]
+
+TABLE_FILE = "table.parquet"
+T = TypeVar("T", bound="BaseModel")
+V = TypeVar("V")
+
+
+class Saved(Protocol):
+    """A value that knows how to lay itself out in an empty folder, such as a trained run."""
+
+    def save(self, folder: Path) -> None:
+        """Write the value's files into `folder`, which exists and is empty."""
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read what `save` wrote."""
+
+
+class Items(Mapping[str, V]):
+    """A lazy mapping item -> value: names are known, a value is read when it is asked for."""
+
+    def __init__(self, names: tuple[str, ...], read: Callable[[str], V]) -> None:
+        self._names, self._read = names, read
+
+    def __getitem__(self, name: str) -> V:
+        if name not in self._names:
+            raise KeyError(name)
+        return self._read(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
+def _scratch(path: Path) -> Path:
+    """A free place to write, on the same file system as `path` (a sibling would enter a folder's hash)."""
+    data = next((p for p in path.parents if p.name == "data"), path.parent)
+    scratch = data / ".tmp"
+    scratch.mkdir(parents=True, exist_ok=True)
+    return scratch / f"{os.getpid()}-{os.urandom(6).hex()}"
+
+
+@contextmanager
+def place(path: Path) -> Iterator[Path]:
+    """Give a scratch path to write a file or folder at; on a clean exit it takes the place of `path`.
+
+    A reader sees the old value, the new one, or (folders, for an instant) none. On an error nothing changes.
+    """
+    new = _scratch(path)
+    try:
+        yield new
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_dir() and not path.is_symlink():
+            old = _scratch(path)
+            path.rename(old)
+            new.rename(path)
+            shutil.rmtree(old, ignore_errors=True)
+        else:
+            new.replace(path)
+    finally:
+        if new.is_dir():
+            shutil.rmtree(new, ignore_errors=True)
+        else:
+            new.unlink(missing_ok=True)
+
+
+def sweep(data: Path) -> int:
+    """Remove what dead processes left under data/.tmp; returns how many entries went."""
+    gone = 0
+    for entry in (data / ".tmp").glob("*-*"):
+        pid = entry.name.split("-")[0]
+        if pid.isdigit() and not _alive(int(pid)):
+            shutil.rmtree(entry) if entry.is_dir() else entry.unlink(missing_ok=True)
+            gone += 1
+    return gone
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+# Tables ------------------------------------------------------------------------------------------------------------
+
+
+def _arrow_schema(schema: Schema, columns: list[str]) -> pa.Schema:
+    """The exact Arrow schema for these columns: declared order first, then the rest in the frame's order."""
+    import pyarrow as pa
+
+    types = {
+        "timestamp[us, tz=UTC]": pa.timestamp("us", tz="UTC"),
+        "string": pa.string(),
+        "double": pa.float64(),
+        "float": pa.float32(),
+        "int64": pa.int64(),
+    }
+    fields = [pa.field(c.name, types[c.type], nullable=c.nullable) for c in schema.columns if c.name in columns]
+    extra = [name for name in columns if name not in schema.names]
+    if extra and schema.rest is None:
+        raise BrokenArtifact(schema.name, f"columns outside the schema: {', '.join(extra)}")
+    fields += [pa.field(name, types[schema.rest], nullable=True) for name in extra if schema.rest]
+    return pa.schema(fields)
+
+
+def _to_arrow(frame: pd.DataFrame, schema: Schema) -> pa.Table:
+    """A table of the schema's exact types without pandas metadata; -0.0 becomes 0.0.
+
+    Raises:
+        BrokenArtifact: a required column is missing, one is too many, or a value does not fit its type.
+    """
+    import pyarrow as pa
+
+    missing = [name for name in schema.required if name not in frame.columns]
+    if missing:
+        raise BrokenArtifact(schema.name, f"columns missing: {', '.join(missing)}")
+    arrow = _arrow_schema(schema, list(frame.columns))
+    columns = []
+    for field in arrow:
+        series = frame[field.name]
+        if pa.types.is_floating(field.type):
+            # NaN stays NaN and is not turned into null; adding zero turns -0.0 into 0.0.
+            columns.append(pa.array(series.to_numpy(dtype="float64", na_value=float("nan")) + 0.0).cast(field.type))
+        else:
+            try:
+                columns.append(pa.Array.from_pandas(series, type=field.type))
+            except (pa.ArrowInvalid, pa.ArrowTypeError) as cause:
+                raise BrokenArtifact(schema.name, f"column {field.name} is not {field.type}: {cause}") from cause
+        if not field.nullable and columns[-1].null_count:
+            raise BrokenArtifact(schema.name, f"column {field.name} has {columns[-1].null_count} nulls")
+    return pa.Table.from_arrays(columns, schema=arrow)
+
+
+def table_bytes_to(path: Path, frame: pd.DataFrame, schema: Schema) -> None:
+    """Write one Parquet file at exactly `path` (which the caller renames into place)."""
+    import pyarrow.parquet as pq
+
+    pq.write_table(_to_arrow(frame, schema), path, compression="zstd", version="2.6", store_schema=True)
+
+
+def periods(timestamps: pd.Series) -> pd.Series:
+    """The part each bar belongs to: its year where all bars are stamped midnight (daily), else its month.
+
+    >>> import pandas as pd
+    >>> list(periods(pd.Series(pd.to_datetime(["2018-12-31", "2019-01-02"], utc=True))))
+    ['2018', '2019']
+    >>> list(periods(pd.Series(pd.to_datetime(["2018-12-31 09:30", "2019-01-02 09:30"], utc=True))))
+    ['2018-12', '2019-01']
+    """
+    daily = (timestamps == timestamps.dt.normalize()).all()
+    names: pd.Series = timestamps.dt.strftime("%Y" if daily else "%Y-%m")
+    return names
+
+
+def write_table(path: Path, frame: pd.DataFrame, schema: Schema) -> None:
+    """Write a whole table as one Parquet file inside the folder `path`."""
+    with place(path) as new:
+        new.mkdir(parents=True)
+        table_bytes_to(new / TABLE_FILE, frame, schema)
+
+
+def write_parts(
+    path: Path,
+    frame: pd.DataFrame,
+    schema: Schema,
+    beside: Mapping[str, pd.DataFrame] | None = None,
+    beside_schema: Schema | None = None,
+) -> None:
+    """Write one Parquet file per symbol and period under the folder `path`.
+
+    `beside` holds further tables for folders inside `path` (the quarantine inside the clean bars), so that both
+    appear together.
+    """
+    with place(path) as new:
+        new.mkdir(parents=True)
+        _lay_out(new, frame, schema)
+        for folder, other in (beside or {}).items():
+            _lay_out(new / folder, other, beside_schema or schema)
+
+
+def _lay_out(folder: Path, frame: pd.DataFrame, schema: Schema) -> None:
+    for symbol, rows in frame.groupby("symbol", sort=True, observed=True):
+        target = folder / symbol_folder(str(symbol))
+        target.mkdir(parents=True)
+        ordered = rows.sort_values("timestamp", kind="stable")
+        for period, part in ordered.groupby(periods(ordered["timestamp"]), sort=True):
+            table_bytes_to(target / f"{period}.parquet", part, schema)
+
+
+def copy_parts(path: Path, files: Mapping[tuple[str, str], Path]) -> None:
+    """Fill the folder `path` with copies of cached part files, keyed (symbol, period).
+
+    Copies, never hard links: a part, its out and DVC's cache object would share one inode.
+    """
+    with place(path) as new:
+        new.mkdir(parents=True)
+        for (symbol, period), source in files.items():
+            target = new / symbol_folder(symbol)
+            target.mkdir(exist_ok=True)
+            shutil.copyfile(source, target / f"{period}.parquet")
+
+
+def read_table(path: Path, schema: Schema, artifact: Artifact | None = None, stage: str = "") -> pd.DataFrame:
+    """Read every part under `path` (folders whose name starts with an underscore excepted), sorted by file name.
+
+    Raises:
+        MissingArtifact: nothing is there.
+        BrokenArtifact: a file is not Parquet, or its columns do not follow the schema.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    if not path.is_dir():
+        raise MissingArtifact(artifact.name if artifact else schema.name, path, stage or "ingest")
+    tables = []
+    for file in sorted(path.rglob("*.parquet")):
+        if any(p.startswith("_") for p in file.relative_to(path).parts[:-1]):
+            continue
+        try:
+            table = pq.read_table(file)
+        except (pa.ArrowInvalid, OSError) as cause:
+            raise BrokenArtifact(file, f"is not a readable Parquet file ({cause})") from cause
+        missing = [name for name in schema.required if name not in table.column_names]
+        if missing:
+            raise BrokenArtifact(file, f"columns missing: {', '.join(missing)}")
+        tables.append(table)
+    if not tables:
+        empty: pd.DataFrame = _arrow_schema(schema, list(schema.required)).empty_table().to_pandas()
+        return empty
+    frame: pd.DataFrame = pa.concat_tables(tables, promote_options="default").to_pandas()
+    return frame
+
+
+# Everything else ---------------------------------------------------------------------------------------------------
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file."""
+    with place(path) as new:
+        new.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, value: BaseModel) -> None:
+    """Write a typed value as indented JSON with a stable key order."""
+    write_text(path, value.model_dump_json(indent=2) + "\n")
+
+
+def read_json(path: Path, kind: type[T]) -> T:
+    """Read what `write_json` wrote.
+
+    Raises:
+        MissingArtifact: the file is not there.
+        BrokenArtifact: it does not hold a `kind`.
+    """
+    from pydantic import ValidationError
+
+    if not path.is_file():
+        raise MissingArtifact(kind.__name__, path, "evaluate")
+    try:
+        return kind.model_validate_json(path.read_bytes())
+    except ValidationError as cause:
+        raise BrokenArtifact(path, f"is not a {kind.__name__}: {cause.error_count()} fields do not fit") from cause
+
+
+def write_csv(path: Path, frame: pd.DataFrame) -> None:
+    """Write a CSV that `dvc plots` reads: ISO times, shortest floats that round-trip."""
+    write_text(path, frame.to_csv(index=False, lineterminator="\n"))
+
+
+def read_csv(path: Path) -> pd.DataFrame:
+    """Read what `write_csv` wrote."""
+    import pandas as pd
+
+    if not path.is_file():
+        raise MissingArtifact(path.stem, path, "evaluate")
+    return pd.read_csv(path, parse_dates=[c for c in ("timestamp",) if c in path.open(encoding="utf-8").readline()])
+
+
+def write_folder(path: Path, value: Saved) -> None:
+    """Let a value lay itself out in the folder `path`."""
+    with place(path) as new:
+        new.mkdir(parents=True)
+        value.save(new)
+
+
+def read_folder(path: Path, kind: Any, stage: str) -> Any:
+    """Read what `write_folder` wrote, with `kind.load`."""
+    if not path.is_dir():
+        raise MissingArtifact(path.name, path, stage)
+    return kind.load(path)

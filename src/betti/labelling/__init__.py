@@ -1,0 +1,58 @@
+"""Targets: one file = one question asked of the market, registered by being in this folder.
+
+A target module offers
+
+* `COLUMNS`: the names of its label columns;
+* `CLASSES`: the class count of its first column (None where it is a regression);
+* `reach(**knobs) -> tuple[int, int]`: bars before and after a decision bar that enter its row, weight included;
+* `label(bars, *, ...knobs) -> pd.DataFrame`: bars of ONE symbol -> rows with `timestamp`, `span_start`, `span_end`,
+  its columns and `weight`. A bar whose future is not all there has no row: labels are absent, never guessed.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from betti import knobs as _knobs
+from betti.discovery import Folder
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["FOLDER", "label", "reach"]
+
+FOLDER = Folder("betti.labelling", kind="target")
+
+
+def label(target: str, bars: pd.DataFrame, /, **knobs: Any) -> pd.DataFrame:
+    """One label table: `timestamp`, `symbol`, `span_start`, `span_end`, the target's columns, `weight`.
+
+    Args:
+        target: a file in `betti/labelling`, e.g. "direction".
+        bars: columns as in `betti.schemas.BARS`, in time order within each symbol.
+        **knobs: the target's own, checked against its signature.
+
+    Raises:
+        UnknownName, BadParam: the target or a knob does not exist, or a value is out of range.
+    """
+    import pandas as pd
+
+    module = FOLDER.load(target)
+    values = _knobs.checked(module.label, knobs, f"targets.{target}")
+    tables = []
+    for symbol, rows in bars.groupby("symbol", sort=False):
+        table = module.label(rows, **values)
+        table.insert(1, "symbol", symbol)
+        tables.append(table)
+    order = ["timestamp", "symbol", "span_start", "span_end", *module.COLUMNS, "weight"]
+    if not tables:
+        return pd.DataFrame({name: [] for name in order})
+    whole: pd.DataFrame = pd.concat(tables, ignore_index=True)[order]
+    return whole
+
+
+def reach(target: str, /, **knobs: Any) -> tuple[int, int]:
+    """Bars before and after a decision bar that one row of this target depends on."""
+    module = FOLDER.load(target)
+    back, ahead = module.reach(**_knobs.checked(module.label, knobs, f"targets.{target}"))
+    return int(back), int(ahead)

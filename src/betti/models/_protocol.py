@@ -1,0 +1,153 @@
+"""What a model is: the protocol every file in this folder follows, and the two values that cross its border."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from betti.windows import Windows
+
+    Inputs = NDArray[np.float32] | Windows
+    Spans = tuple[NDArray[np.int64], NDArray[np.int64]]
+
+__all__ = ["BaseModel", "PredictionOutput", "TrainingMetrics"]
+
+
+@dataclass(frozen=True)
+class PredictionOutput:
+    """What a model says about n rows.
+
+    Attributes:
+        class_predictions: (n,) int64, the most probable class.
+        class_probabilities: (n, classes) float64, each row sums to 1.
+        confidence: (n,) float64, the largest probability.
+        metadata: facts about the prediction, by name.
+    """
+
+    class_predictions: NDArray[np.int64]
+    class_probabilities: NDArray[np.float64]
+    confidence: NDArray[np.float64]
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def from_probabilities(cls, probabilities: NDArray[np.float64], **metadata: Any) -> PredictionOutput:
+        """The output whose predictions and confidence follow from (n, classes) probabilities."""
+        return cls(probabilities.argmax(axis=1), probabilities, probabilities.max(axis=1), metadata)
+
+
+@dataclass(frozen=True)
+class TrainingMetrics:
+    """How training went. Losses are mean log losses in nats; F1 is macro.
+
+    `training_time_seconds` is a fact about the machine: it is reported and never stored beside the model, whose bytes
+    must depend on data and seed alone.
+    """
+
+    train_loss: float
+    val_loss: float
+    train_accuracy: float
+    val_accuracy: float
+    train_f1: float
+    val_f1: float
+    epochs_trained: int
+    training_time_seconds: float
+    early_stopped: bool
+    best_epoch: int | None
+    history: dict[str, list[float]] = field(default_factory=dict)
+
+
+class BaseModel(ABC):
+    """One model. Subclass it in a new file here, decorate it with `ModelRegistry.register`, and it is registered.
+
+    A model is built with a configuration (its defaults with some replaced) and knows its number of classes from
+    `fit`. Labels are integers 0 .. classes - 1; a class may be missing in a fold, so the caller says how many there
+    are by `config["classes"]`.
+    """
+
+    def __init__(self, config: Mapping[str, Any] | None = None) -> None:
+        """Take the default configuration with these values replaced.
+
+        Raises:
+            UnknownName: `config` names a knob that the model does not have.
+            BadModelInput: a value has the wrong type or lies outside its range.
+        """
+        from betti.models._config import merged
+
+        self.config: dict[str, Any] = merged(type(self).__name__, self.get_default_config(), config or {})
+
+    @property
+    @abstractmethod
+    def model_family(self) -> str:
+        """boosting, neural, classical, ..."""
+
+    @property
+    @abstractmethod
+    def requires_scaling(self) -> bool:
+        """Whether inputs must be scaled on the training rows first."""
+
+    @property
+    @abstractmethod
+    def requires_sequences(self) -> bool:
+        """Whether inputs are (n, length, features) rather than (n, features)."""
+
+    @abstractmethod
+    def get_default_config(self) -> dict[str, Any]:
+        """Every knob with its default, `seed` and `classes` among them."""
+
+    @abstractmethod
+    def fit(
+        self,
+        X_train: Inputs,
+        y_train: NDArray[np.int64],
+        X_val: Inputs | None,
+        y_val: NDArray[np.int64] | None,
+        sample_weights: NDArray[np.float64] | None = None,
+        config: Mapping[str, Any] | None = None,
+        spans: Spans | None = None,
+    ) -> TrainingMetrics:
+        """Train.
+
+        Args:
+            X_train: (n, features) float32, or (n, length, features) as an array or as lazy `Windows`.
+            y_train: (n,) integer classes.
+            X_val: validation inputs; None trains for exactly the configured number of rounds or epochs.
+            y_val: validation classes.
+            sample_weights: (n,) non-negative weights.
+            config: knobs to replace for this fit.
+            spans: (start, end) of each training row's label in nanoseconds since 1970, for models that split again.
+
+        Raises:
+            BadModelInput: NaN or infinity in the inputs, shapes that do not fit, labels out of range, one class.
+        """
+
+    @abstractmethod
+    def predict(self, X: Inputs) -> PredictionOutput:
+        """Class probabilities for n rows.
+
+        Raises:
+            BadModelInput: not fitted yet, another width or length than in `fit`, NaN or infinity.
+        """
+
+    @abstractmethod
+    def save(self, path: Path) -> None:
+        """Write the model into the folder `path`; equal models give equal bytes. Never pickle."""
+
+    @abstractmethod
+    def load(self, path: Path) -> None:
+        """Read what `save` wrote; loading executes no code from the files."""
+
+    def get_feature_importance(self) -> dict[str, float] | None:
+        """Importance by feature position as text ("0", "1", ...), or None where the model has none."""
+        return None
+
+    def final_config(self, folds: Sequence[TrainingMetrics]) -> dict[str, Any]:  # noqa: ARG002  # subclasses use it
+        """Knobs for the final model, fixed from the folds: it has no validation rows to stop on."""
+        return {}

@@ -1,0 +1,212 @@
+"""Every knob in params.yaml: its type, its range and what it does.
+
+The knobs of parts (a feature family, a target, a source, a model) stand in the part's own signature and are checked
+against it by `betti.knobs`; here they pass through. What does not belong here: where results lie, which stage runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from betti.errors import BadParam, MissingFile, UnknownName, UnreadableFile
+from betti.knobs import problem
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from betti.catalog import Stage
+
+__all__ = ["ASOF", "FILE", "Params", "block", "items", "load", "until"]
+
+FILE, ASOF = "params.yaml", "asof.yaml"
+
+ItemName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
+
+
+class _Block(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Ingest(_Block):
+    """Where bars come from."""
+
+    source: str = Field(description="a file in betti/sources")
+    symbols: list[str] = Field(min_length=1, description="markets to fetch")
+    interval: str = Field(pattern=r"^\d+(m|h|d)$", description="bar length: 1m, 5m, 15m, 30m, 1h, 4h, 1d")
+    options: dict[str, Any] = Field(description="the source's own options")
+
+
+class Validate(_Block):
+    """What a bar must pass."""
+
+    max_quarantined_share: float = Field(ge=0, le=1, description="share of a symbol's bars that may be bad")
+    stale_open_share: float = Field(
+        gt=0, le=1, description="flag a symbol-year in which this share of opens repeats the previous close"
+    )
+    jump: float = Field(gt=0, le=10, description="flag close-to-close moves larger than this, in log units")
+
+
+class FeatureSetChoice(_Block):
+    """One feature set; an empty list takes the registered declaration of that name."""
+
+    columns: list[str] = Field(description="column patterns in shell style, e.g. technical__*")
+
+
+class Target(BaseModel):
+    """One target: a file in betti/labelling, and its knobs."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+    kind: str = Field(description="a file in betti/labelling")
+
+
+class Split(BaseModel):
+    """One scheme for all targets: a file in betti/splits, and its knobs."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+    scheme: str = Field(description="a file in betti/splits")
+
+
+class Run(_Block):
+    """One run: target + model + feature set + configuration."""
+
+    model: str = Field(description="a file in betti/models")
+    set: str = Field(description="an entry of `sets`")
+    target: str = Field(description="an entry of `targets`")
+    seed: int = Field(ge=0, le=2**31 - 1, description="seed of everything random in the run")
+    config: dict[str, Any] = Field(description="the model's own knobs")
+
+
+class Evaluate(_Block):
+    """How runs are judged."""
+
+    cost_bps: float = Field(ge=0, le=1000, description="commission per side, basis points of the traded value")
+    slippage_bps: float = Field(ge=0, le=1000, description="slippage per side, basis points")
+    decision_threshold: float = Field(gt=0, lt=1, description="probability at which a signal is acted on")
+    trade_symbols: list[str] = Field(description="symbols the strategy trades; empty means all")
+    repetitions: int = Field(ge=100, le=100_000, description="bootstrap repetitions")
+    confidence: float = Field(ge=0.5, lt=1, description="two-sided confidence of every interval")
+    seed: int = Field(ge=0, le=2**31 - 1, description="seed of the bootstrap")
+
+
+class Compare(_Block):
+    """The promotion gate."""
+
+    confidence: float = Field(ge=0.5, lt=1, description="stated beside the leaderboard; must equal evaluate's")
+
+
+class Report(_Block):
+    """The HTML report."""
+
+    title: str = Field(min_length=1, description="heading of the page")
+    max_points: int = Field(ge=100, le=100_000, description="points drawn per line, at most")
+
+
+class Flow(_Block):
+    """How runs are run; no result depends on these."""
+
+    workers: int = Field(ge=1, le=64, description="stages side by side")
+    lock_wait_seconds: float = Field(ge=0, le=86_400, description="wait this long for a workspace another run holds")
+    parts_cache_gb: float = Field(gt=0, le=10_000, description="size at which unused parts are dropped")
+    commit: bool = Field(description="the nightly flow commits asof.yaml, dvc.lock and metrics to git")
+
+
+class Params(_Block):
+    """The whole of params.yaml."""
+
+    ingest: Ingest
+    validation: Validate = Field(alias="validate")
+    features: dict[ItemName, dict[str, Any] | None]
+    sets: dict[ItemName, FeatureSetChoice]
+    targets: dict[ItemName, Target]
+    split: Split
+    runs: dict[ItemName, Run]
+    evaluate: Evaluate
+    compare: Compare
+    report: Report
+    flow: Flow
+
+
+def _yaml(path: Path) -> Any:
+    import yaml
+
+    if not path.is_file():
+        raise MissingFile(path, "Run inside a Betti repository, or restore the file with `git checkout`")
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as cause:
+        mark = getattr(cause, "problem_mark", None)
+        where = f"line {mark.line + 1}, column {mark.column + 1}" if mark else "somewhere"
+        raise UnreadableFile(path, f"is not YAML ({where})", "Mend that line") from cause
+
+
+def load(root: Path) -> Params:
+    """The knobs of this repository.
+
+    Raises:
+        MissingFile, UnreadableFile: params.yaml is absent or is not YAML.
+        UnknownName: a block or knob that does not exist, or a run that names an absent set or target.
+        BadParam: a value of the wrong type or out of its range.
+    """
+    raw = _yaml(root / FILE)
+    if not isinstance(raw, Mapping):
+        raise UnreadableFile(root / FILE, "holds no blocks", "Restore the file with `git checkout params.yaml`")
+    try:
+        params = Params.model_validate(raw)
+    except ValidationError as error:
+        raise _explained(error) from error
+    for name, run in params.runs.items():
+        for word, known in (("set", params.sets), ("target", params.targets)):
+            if getattr(run, word) not in known:
+                raise UnknownName(f"{word} in params.yaml runs.{name}:", getattr(run, word), known)
+    return params
+
+
+def _explained(error: ValidationError) -> UnknownName | BadParam:
+    """The first fault of params.yaml, with the names that exist where a name is the fault."""
+    first = error.errors()[0]
+    knob, value, message = problem(error)
+    if first["type"] == "extra_forbidden":
+        *above, name = (str(part) for part in first["loc"])
+        return UnknownName(f"knob in params.yaml {'.'.join(above)}:", name, _knobs_under(above))
+    return BadParam(knob, value, message)
+
+
+def _knobs_under(above: list[str]) -> list[str]:
+    """Names of the knobs in one block of the model tree."""
+    model: Any = Params
+    for part in above:
+        fields = {field.alias or name: field for name, field in model.model_fields.items()}
+        if part in fields:
+            annotation = fields[part].annotation
+            nested = [a for a in getattr(annotation, "__args__", ()) if hasattr(a, "model_fields")]
+            model = nested[0] if nested else annotation
+    return [field.alias or name for name, field in model.model_fields.items()] if hasattr(model, "model_fields") else []
+
+
+def until(root: Path) -> str:
+    """Open time of the last bar that may enter the pipeline: the only clock there is."""
+    raw = _yaml(root / ASOF)
+    value = raw.get("until") if isinstance(raw, Mapping) else None
+    if not isinstance(value, str):
+        raise BadParam("until", value, "it takes a UTC time in quotes, such as '2018-12-31T00:00:00+00:00'", ASOF)
+    return value
+
+
+def items(params: Params, stage: Stage) -> tuple[str, ...]:
+    """The declared items of a stage, in the order of params.yaml; none for a stage without items."""
+    return tuple(getattr(params, stage.items)) if stage.items else ()
+
+
+def block(params: Params, stage: Stage, item: str | None) -> dict[str, Any]:
+    """The keyword arguments that params.yaml gives a stage, or one of its items."""
+    if stage.params is None:
+        return {}
+    found = params.validation if stage.params == "validate" else getattr(params, stage.params)
+    if isinstance(found, dict):
+        if item not in found:
+            raise UnknownName(stage.item or "item", str(item), found)
+        found = found[item]
+    return dict(found.model_dump()) if isinstance(found, BaseModel) else dict(found or {})

@@ -1,0 +1,163 @@
+"""The part cache: content-addressed Parquet parts, the only memory between runs.
+
+A stage that works bar by bar (features, labels) is computed one (symbol, period) at a time. A part's key is the hash
+of everything its bytes depend on: the bars it reads, look-back and look-ahead included, its knobs, its code and the
+libraries that compute and write it. So a nightly run computes the new period alone, and incremental output equals a
+full rebuild byte for byte: both copy the same parts. The cache is bounded, shared by branches, and safe to delete.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import os
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from betti import code, io, progress
+from betti.schemas import BARS, Schema
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    import numpy as np
+    import pandas as pd
+    from numpy.typing import NDArray
+
+__all__ = ["Recipe", "build", "prune"]
+
+LIBRARIES = ("numpy", "pandas", "pyarrow", "scipy", "scikit-learn", "ta", "giotto-tda", "giotto-ph")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to compute one part.
+
+    Attributes:
+        compute: bars of one symbol -> table with a row for each of those bars that has one.
+        back: bars before a row that its values may depend on.
+        ahead: bars after a row that its values may depend on.
+        knobs: what `compute` was bound with, JSON-serialisable.
+        modules: the modules whose import closure computes it.
+        schema: the table's schema.
+        what: the name that progress is told under.
+    """
+
+    compute: Callable[[pd.DataFrame], pd.DataFrame]
+    back: int
+    ahead: int
+    knobs: Mapping[str, Any]
+    modules: tuple[str, ...]
+    schema: Schema
+    what: str
+
+
+@cache
+def _versions() -> str:
+    found = []
+    for library in LIBRARIES:
+        try:
+            found.append(f"{library}={importlib.metadata.version(library)}")
+        except importlib.metadata.PackageNotFoundError:
+            found.append(f"{library}=absent")
+    return ",".join(found)
+
+
+def _base(recipe: Recipe) -> bytes:
+    """What all parts of one recipe share: knobs, code, versions."""
+    facts = (json.dumps(dict(recipe.knobs), sort_keys=True), code.digest(*recipe.modules, "betti.io"), _versions())
+    return hashlib.blake2b("\0".join(facts).encode()).digest()
+
+
+def _numbers(bars: pd.DataFrame) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """The bars as bytes to hash: times, and every numeric column in the schema's order."""
+    import numpy as np
+
+    columns = [name for name in BARS.names[2:] if name in bars.columns]
+    values = np.ascontiguousarray(bars[columns].to_numpy(dtype="float64"))
+    return bars["timestamp"].to_numpy().astype("int64"), values
+
+
+def build(bars: pd.DataFrame, recipe: Recipe, cache_folder: Path) -> dict[tuple[str, str], Path]:
+    """Compute the parts that the cache lacks; returns every part's file, keyed (symbol, period).
+
+    Args:
+        bars: clean bars of all symbols, columns as in `schemas.BARS`.
+        recipe: what to compute.
+        cache_folder: where parts live.
+    """
+    cache_folder.mkdir(parents=True, exist_ok=True)
+    base = _base(recipe)
+    plan = [
+        job
+        for symbol, rows in bars.groupby("symbol", sort=True)
+        for job in _jobs(str(symbol), rows.reset_index(drop=True), recipe, base)
+    ]
+    files: dict[tuple[str, str], Path] = {}
+    for job in progress.track(plan, recipe.what):
+        file = cache_folder / f"{job.key}.parquet"
+        if file.exists():
+            os.utime(file)  # recently used: prune() drops the others first
+        else:
+            _compute(job, recipe, file)
+        files[job.symbol, job.period] = file
+    return files
+
+
+@dataclass(frozen=True)
+class _Job:
+    symbol: str
+    period: str
+    bars: pd.DataFrame
+    first: pd.Timestamp
+    last: pd.Timestamp
+    key: str
+
+
+def _jobs(symbol: str, bars: pd.DataFrame, recipe: Recipe, base: bytes) -> list[_Job]:
+    """One job per period: its slice of bars with look-back and look-ahead, and its key."""
+    import numpy as np
+
+    names = io.periods(bars["timestamp"]).to_numpy(dtype=object)
+    times, values = _numbers(bars)
+    starts = np.flatnonzero(np.r_[True, names[1:] != names[:-1]])
+    ends = np.r_[starts[1:], len(names)]
+    jobs = []
+    for start, end in zip(starts, ends, strict=True):
+        low, high = max(0, start - recipe.back), min(len(bars), end + recipe.ahead)
+        key = hashlib.blake2b(base, digest_size=20)
+        key.update(f"{symbol}|{names[start]}|{','.join(bars.columns)}".encode())
+        key.update(times[low:high].tobytes())
+        key.update(values[low:high].tobytes())
+        stamps = bars["timestamp"]
+        jobs.append(
+            _Job(symbol, names[start], bars.iloc[low:high], stamps.iloc[start], stamps.iloc[end - 1], key.hexdigest())
+        )
+    return jobs
+
+
+def _compute(job: _Job, recipe: Recipe, file: Path) -> None:
+    table = recipe.compute(job.bars.reset_index(drop=True))
+    own = table[(table["timestamp"] >= job.first) & (table["timestamp"] <= job.last)]
+    # The name carries the process and a random suffix: two threads may compute one part, the last rename wins.
+    scratch = file.with_name(f".{job.key}-{os.getpid()}-{os.urandom(4).hex()}")
+    try:
+        io.table_bytes_to(scratch, own, recipe.schema)
+        scratch.replace(file)
+    finally:
+        scratch.unlink(missing_ok=True)
+
+
+def prune(cache_folder: Path, limit_bytes: int) -> int:
+    """Delete the parts unused for longest until the cache holds at most `limit_bytes`; returns how many went."""
+    files = sorted(cache_folder.glob("*.parquet"), key=lambda f: f.stat().st_mtime, reverse=True)
+    held, gone = 0, 0
+    for file in files:
+        held += file.stat().st_size
+        if held > limit_bytes:
+            file.unlink(missing_ok=True)
+            gone += 1
+    return gone

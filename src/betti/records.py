@@ -1,0 +1,185 @@
+"""The typed values that stages hand to each other besides tables: what the JSON files in data/9_reports hold.
+
+Plain frozen pydantic models. What does not belong here: computing any of it.
+"""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict
+
+__all__ = [
+    "Candidate",
+    "Champion",
+    "Classification",
+    "ExpectationResult",
+    "Interval",
+    "Leaderboard",
+    "LeaderboardRow",
+    "RunMetrics",
+    "SymbolQuality",
+    "Trading",
+    "ValidationSummary",
+]
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SymbolQuality(_Record):
+    """What validation found for one symbol. `rows_in` = `rows_clean` + `rows_quarantined`, always."""
+
+    symbol: str
+    rows_in: int
+    rows_clean: int
+    rows_quarantined: int
+    first: str
+    last: str
+    reasons: dict[str, int]
+    flags: dict[str, int]
+
+
+class ExpectationResult(_Record):
+    """One expectation of the suite, over the clean bars."""
+
+    expectation: str
+    column: str
+    success: bool
+    unexpected: int
+
+
+class ValidationSummary(_Record):
+    """All of it: per symbol and per expectation."""
+
+    symbols: list[SymbolQuality]
+    expectations: list[ExpectationResult]
+
+
+class Interval(_Record):
+    """An estimate with its two-sided bootstrap interval."""
+
+    estimate: float
+    low: float
+    high: float
+
+
+class Classification(_Record):
+    """Out-of-sample classification scores over `rows` rows.
+
+    `auc` is one-vs-rest, macro-averaged; `precision` is that of the decisive classes (all but the neutral class of a
+    three-class target, class 1 of a two-class one) among rows whose probability reaches the decision threshold;
+    `precision_rows` counts those rows. None where a score is undefined (one class in the rows, no row over the
+    threshold).
+    """
+
+    rows: int
+    accuracy: float
+    macro_f1: float
+    weighted_f1: float
+    auc: float | None
+    precision: float | None
+    precision_rows: int
+    log_loss: float
+    brier: float
+
+
+class Trading(_Record):
+    """A strategy after costs: signal at the close of t, filled at the open of t + 1.
+
+    Returns are simple, per bar; `sharpe` and `annual_return` are annualised by the bars' own count per year.
+    `max_drawdown` lies in [-1, 0]. `ruined` says that equity reached zero.
+    """
+
+    bars: int
+    bars_per_year: float
+    sharpe: float
+    annual_return: float
+    total_return: float
+    max_drawdown: float
+    win_rate: float | None
+    profit_factor: float | None
+    trades: int
+    turnover: float
+    ruined: bool
+
+
+class RunMetrics(_Record):
+    """Everything that evaluation says of one run.
+
+    Attributes:
+        folds: "fold_0" ... -> scores of that fold.
+        pooled: scores over all test rows together.
+        intervals: score name -> stationary bootstrap interval of the pooled score.
+        trading: the run's strategy; `trading_intervals` has its Sharpe ratio and mean return per bar.
+        baselines: "majority_class", "last_direction" -> scores on the same rows.
+        baseline_trading: "buy_and_hold" -> the same bars, always long.
+        versus: every baseline -> the interval of (run - baseline), positive means the run is better;
+            `versus_score` says in which score the comparison is made.
+        rows_dropped: test rows without a complete input, by reason.
+    """
+
+    run: str
+    model: str
+    target: str
+    feature_set: str
+    seed: int
+    classes: int
+    columns: int
+    device: str
+    folds: dict[str, Classification]
+    pooled: Classification
+    intervals: dict[str, Interval]
+    trading: Trading
+    trading_intervals: dict[str, Interval]
+    baselines: dict[str, Classification]
+    baseline_trading: dict[str, Trading]
+    versus: dict[str, Interval]
+    versus_score: dict[str, str]
+    rows_dropped: dict[str, int]
+
+
+class LeaderboardRow(_Record):
+    """One run on the leaderboard, best first."""
+
+    run: str
+    model: str
+    target: str
+    feature_set: str
+    rows: int
+    accuracy: float
+    macro_f1: float
+    auc: float | None
+    log_loss: float
+    brier: float
+    sharpe: float
+    annual_return: float
+    max_drawdown: float
+    trades: int
+    versus: dict[str, Interval]
+    eligible: bool
+    verdict: str
+
+
+class Leaderboard(_Record):
+    """Every evaluated run; `ranked_by` names the order."""
+
+    ranked_by: str
+    confidence: float
+    rows: list[LeaderboardRow]
+
+
+class Candidate(_Record):
+    """One run before the gate: which baselines it beats, and which it does not."""
+
+    run: str
+    eligible: bool
+    beats: list[str]
+    fails: list[str]
+
+
+class Champion(_Record):
+    """The gate's verdict. `run` is None when no run earned it, which is an honest answer."""
+
+    run: str | None
+    reason: str
+    candidates: list[Candidate]

@@ -28,6 +28,7 @@ class Artifact:
         path: where it lies under the repository root; `{item}` is filled in where there are several.
         form: how it is stored; `betti.io` has one reader and one writer per form.
         schema: the table's columns, where it is a table.
+        value: `module:Class` of what it holds, where it is no table (imported only when read).
         item: what its items are called (`family`, `set`, `target`, `run`), None for a single artifact.
         inside: the artifact whose folder holds this one, when DVC tracks only that one.
     """
@@ -36,6 +37,7 @@ class Artifact:
     path: str
     form: str
     schema: schemas.Schema | None = None
+    value: str | None = None
     item: str | None = None
     inside: str | None = None
 
@@ -55,29 +57,33 @@ class Stage:
     Attributes:
         name: the module and function in `betti.stages`.
         params: the block of params.yaml; for a stage with items either a mapping of items or one shared block.
+        out: the artifact it returns; None where it returns a dataclass whose fields are named after its artifacts.
         item: what an item of this stage is (`family`, `set`, `target`, `run`), None where it has none.
         items: the block of params.yaml whose keys are the items.
+        clocked: whether it takes `until` from asof.yaml.
     """
 
     name: str
     params: str | None
+    out: str | None = None
     item: str | None = None
     items: str | None = None
+    clocked: bool = False
 
 
 STAGES = {
     stage.name: stage
     for stage in (
-        Stage("ingest", params="ingest"),
-        Stage("validate", params="validate"),
-        Stage("features", params="features", item="family", items="features"),
-        Stage("select", params="sets", item="set", items="sets"),
-        Stage("labels", params="targets", item="target", items="targets"),
-        Stage("split", params="split", item="target", items="targets"),
+        Stage("ingest", params="ingest", out="bars", clocked=True),
+        Stage("validate", params="validate", clocked=True),
+        Stage("features", params="features", out="features", item="family", items="features"),
+        Stage("select", params="sets", out="feature_set", item="set", items="sets"),
+        Stage("labels", params="targets", out="labels", item="target", items="targets"),
+        Stage("split", params="split", out="folds", item="target", items="targets"),
         Stage("train", params="runs", item="run", items="runs"),
         Stage("evaluate", params="evaluate", item="run", items="runs"),
         Stage("compare", params="compare"),
-        Stage("report", params="report"),
+        Stage("report", params="report", out="report"),
     )
 }
 
@@ -87,19 +93,19 @@ ARTIFACTS = {
         Artifact("bars", "data/1_bars", "parts", schemas.BARS),
         Artifact("clean", "data/2_clean", "parts", schemas.BARS),
         Artifact("quarantine", "data/2_clean/_quarantine", "parts", schemas.QUARANTINE, inside="clean"),
-        Artifact("validation", "data/9_reports/validation", "pages"),
+        Artifact("validation", "data/9_reports/validation", "folder", value="betti.expectations.result:Validation"),
         Artifact("features", "data/3_features/{item}", "parts", schemas.FEATURES, item="family"),
         Artifact("feature_set", "data/4_sets/{item}", "parts", schemas.FEATURES, item="set"),
         Artifact("labels", "data/5_labels/{item}", "parts", schemas.LABELS, item="target"),
         Artifact("folds", "data/6_folds/{item}", "table", schemas.FOLDS, item="target"),
-        Artifact("models", "data/7_models/{item}", "models", item="run"),
+        Artifact("models", "data/7_models/{item}", "folder", value="betti.training.run:TrainedRun", item="run"),
         Artifact("learning", "data/9_reports/plots/{item}/learning.csv", "csv", item="run"),
         Artifact("predictions", "data/8_predictions/{item}", "table", schemas.PREDICTIONS, item="run"),
-        Artifact("metrics", "data/9_reports/metrics/{item}.json", "json", item="run"),
+        Artifact("metrics", "data/9_reports/metrics/{item}.json", "json", value="betti.records:RunMetrics", item="run"),
         Artifact("confusion", "data/9_reports/plots/{item}/confusion.csv", "csv", item="run"),
         Artifact("equity", "data/9_reports/plots/{item}/equity.csv", "csv", item="run"),
-        Artifact("leaderboard", "data/9_reports/leaderboard.json", "json"),
-        Artifact("champion", "data/9_reports/champion.json", "json"),
+        Artifact("leaderboard", "data/9_reports/leaderboard.json", "json", value="betti.records:Leaderboard"),
+        Artifact("champion", "data/9_reports/champion.json", "json", value="betti.records:Champion"),
         Artifact("report", "data/9_reports/report.html", "html"),
     )
 }

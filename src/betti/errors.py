@@ -28,6 +28,8 @@ __all__ = [
     "UnreadableFile",
 ]
 
+MOST_NAMES = 40
+
 
 class BettiError(Exception):
     """Base of all errors that Betti raises on purpose."""
@@ -48,7 +50,9 @@ class UnknownName(BadInput):
         self.kind, self.name, self.available = kind, name, sorted(available)
         near = get_close_matches(name, self.available, n=1, cutoff=0.5)
         hint = f"; did you mean '{near[0]}'?" if near else ";"
-        listing = ", ".join(self.available) or "nothing"
+        rest = len(self.available) - MOST_NAMES
+        listing = ", ".join(self.available[:MOST_NAMES]) or "nothing"
+        listing += f" and {rest} more" if rest > 0 else ""
         super().__init__(f"unknown {kind} '{name}'{hint} Available: {listing}")
 
 

@@ -11,10 +11,10 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Protocol, Self, TypeVar
 
-from betti.catalog import Artifact, symbol_folder
-from betti.errors import BrokenArtifact, MissingArtifact
+from betti.catalog import symbol_folder
+from betti.errors import BrokenArtifact
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,9 +32,9 @@ __all__ = [
     "periods",
     "place",
     "read_csv",
-    "read_folder",
     "read_json",
     "read_table",
+    "remove",
     "sweep",
     "table_bytes_to",
     "write_csv",
@@ -111,13 +111,21 @@ def place(path: Path) -> Iterator[Path]:
             new.unlink(missing_ok=True)
 
 
+def remove(path: Path) -> None:
+    """Delete a file or a folder with all it holds."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
 def sweep(data: Path) -> int:
     """Remove what dead processes left under data/.tmp; returns how many entries went."""
     gone = 0
     for entry in (data / ".tmp").glob("*-*"):
         pid = entry.name.split("-")[0]
         if pid.isdigit() and not _alive(int(pid)):
-            shutil.rmtree(entry) if entry.is_dir() else entry.unlink(missing_ok=True)
+            remove(entry)
             gone += 1
     return gone
 
@@ -136,7 +144,7 @@ def _alive(pid: int) -> bool:
 
 
 def _arrow_schema(schema: Schema, columns: list[str]) -> pa.Schema:
-    """The exact Arrow schema for these columns: declared order first, then the rest in the frame's order."""
+    """The exact Arrow schema for these columns; where a schema has further columns, the frame's order stands."""
     import pyarrow as pa
 
     types = {
@@ -146,12 +154,14 @@ def _arrow_schema(schema: Schema, columns: list[str]) -> pa.Schema:
         "float": pa.float32(),
         "int64": pa.int64(),
     }
-    fields = [pa.field(c.name, types[c.type], nullable=c.nullable) for c in schema.columns if c.name in columns]
-    extra = [name for name in columns if name not in schema.names]
-    if extra and schema.rest is None:
-        raise BrokenArtifact(schema.name, f"columns outside the schema: {', '.join(extra)}")
-    fields += [pa.field(name, types[schema.rest], nullable=True) for name in extra if schema.rest]
-    return pa.schema(fields)
+    declared = {c.name: pa.field(c.name, types[c.type], nullable=c.nullable) for c in schema.columns}
+    extra = [name for name in columns if name not in declared]
+    if schema.rest is None:
+        if extra:
+            raise BrokenArtifact(schema.name, f"columns outside the schema: {', '.join(extra)}")
+        return pa.schema([field for name, field in declared.items() if name in columns])
+    rest = types[schema.rest]
+    return pa.schema([declared.get(name, pa.field(name, rest, nullable=True)) for name in columns])
 
 
 def _to_arrow(frame: pd.DataFrame, schema: Schema) -> pa.Table:
@@ -211,22 +221,18 @@ def write_table(path: Path, frame: pd.DataFrame, schema: Schema) -> None:
 
 
 def write_parts(
-    path: Path,
-    frame: pd.DataFrame,
-    schema: Schema,
-    beside: Mapping[str, pd.DataFrame] | None = None,
-    beside_schema: Schema | None = None,
+    path: Path, frame: pd.DataFrame, schema: Schema, beside: Mapping[str, tuple[pd.DataFrame, Schema]] | None = None
 ) -> None:
     """Write one Parquet file per symbol and period under the folder `path`.
 
-    `beside` holds further tables for folders inside `path` (the quarantine inside the clean bars), so that both
-    appear together.
+    `beside` holds further tables for folders inside `path` (the quarantine inside the clean bars), so that all of
+    them appear together.
     """
     with place(path) as new:
         new.mkdir(parents=True)
         _lay_out(new, frame, schema)
-        for folder, other in (beside or {}).items():
-            _lay_out(new / folder, other, beside_schema or schema)
+        for folder, (other, other_schema) in (beside or {}).items():
+            _lay_out(new / folder, other, other_schema)
 
 
 def _lay_out(folder: Path, frame: pd.DataFrame, schema: Schema) -> None:
@@ -251,18 +257,15 @@ def copy_parts(path: Path, files: Mapping[tuple[str, str], Path]) -> None:
             shutil.copyfile(source, target / f"{period}.parquet")
 
 
-def read_table(path: Path, schema: Schema, artifact: Artifact | None = None, stage: str = "") -> pd.DataFrame:
+def read_table(path: Path, schema: Schema) -> pd.DataFrame:
     """Read every part under `path` (folders whose name starts with an underscore excepted), sorted by file name.
 
     Raises:
-        MissingArtifact: nothing is there.
         BrokenArtifact: a file is not Parquet, or its columns do not follow the schema.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    if not path.is_dir():
-        raise MissingArtifact(artifact.name if artifact else schema.name, path, stage or "ingest")
     tables = []
     for file in sorted(path.rglob("*.parquet")):
         if any(p.startswith("_") for p in file.relative_to(path).parts[:-1]):
@@ -300,13 +303,10 @@ def read_json(path: Path, kind: type[T]) -> T:
     """Read what `write_json` wrote.
 
     Raises:
-        MissingArtifact: the file is not there.
         BrokenArtifact: it does not hold a `kind`.
     """
     from pydantic import ValidationError
 
-    if not path.is_file():
-        raise MissingArtifact(kind.__name__, path, "evaluate")
     try:
         return kind.model_validate_json(path.read_bytes())
     except ValidationError as cause:
@@ -322,8 +322,6 @@ def read_csv(path: Path) -> pd.DataFrame:
     """Read what `write_csv` wrote."""
     import pandas as pd
 
-    if not path.is_file():
-        raise MissingArtifact(path.stem, path, "evaluate")
     return pd.read_csv(path, parse_dates=[c for c in ("timestamp",) if c in path.open(encoding="utf-8").readline()])
 
 
@@ -332,10 +330,3 @@ def write_folder(path: Path, value: Saved) -> None:
     with place(path) as new:
         new.mkdir(parents=True)
         value.save(new)
-
-
-def read_folder(path: Path, kind: Any, stage: str) -> Any:
-    """Read what `write_folder` wrote, with `kind.load`."""
-    if not path.is_dir():
-        raise MissingArtifact(path.name, path, stage)
-    return kind.load(path)

@@ -7,7 +7,7 @@ A part's knobs ARE its function's keyword arguments: names, defaults and ranges 
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, Any, get_type_hints
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ConfigDict, ValidationError, create_model
 
@@ -28,6 +28,14 @@ def accepted(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
     }
 
 
+def _annotation(function: Callable[..., Any], parameter: inspect.Parameter) -> Any:
+    """A knob's type. The table arguments beside it may be typed by names that exist for the type checker alone."""
+    written = parameter.annotation
+    if isinstance(written, str):
+        return eval(written, getattr(function, "__globals__", {}))  # noqa: S307  # our own source text
+    return Any if written is inspect.Parameter.empty else written
+
+
 def problem(error: ValidationError) -> tuple[str, object, str]:
     """The first fault in a pydantic error: knob, value, what is wrong with it."""
     first = error.errors()[0]
@@ -45,9 +53,8 @@ def checked(function: Callable[..., Any], block: Mapping[str, Any], where: str) 
     for name in block:
         if name not in known:
             raise UnknownName(f"knob in params.yaml {where}:", name, known)
-    hints = get_type_hints(function, include_extras=True)
     fields: dict[str, Any] = {
-        name: (hints.get(name, Any), ... if p.default is inspect.Parameter.empty else p.default)
+        name: (_annotation(function, p), ... if p.default is inspect.Parameter.empty else p.default)
         for name, p in known.items()
     }
     model = create_model("Knobs", __config__=ConfigDict(strict=False, extra="forbid", frozen=True), **fields)

@@ -78,7 +78,7 @@ def _numbers(bars: pd.DataFrame) -> tuple[NDArray[np.int64], NDArray[np.float64]
 
     columns = [name for name in BARS.names[2:] if name in bars.columns]
     values = np.ascontiguousarray(bars[columns].to_numpy(dtype="float64"))
-    return bars["timestamp"].to_numpy().astype("int64"), values
+    return bars["timestamp"].astype("int64").to_numpy(), values
 
 
 def build(bars: pd.DataFrame, recipe: Recipe, cache_folder: Path) -> dict[tuple[str, str], Path]:

@@ -85,7 +85,7 @@ QUARANTINE = Schema("quarantine", (*_KEY, *_OHLCV, Column("reason", STRING, "com
 FEATURES = Schema("features", _KEY, rest=FLOAT32)
 LABELS = Schema(
     "labels",
-    (*_KEY, *_SPAN, Column("weight", FLOAT64, "sample weight, mean about 1")),
+    (*_KEY, *_SPAN, Column("weight", FLOAT64, "sample weight: average uniqueness, in (0, 1]")),
     rest=FLOAT64,
 )
 FOLDS = Schema(

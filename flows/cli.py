@@ -1,0 +1,150 @@
+"""`betti ...`: the command line. Exit codes: 0 done, 1 failed, 2 bad input.
+
+Heavy libraries are imported inside the commands that need them, so that `betti --help` answers at once.
+"""
+
+from __future__ import annotations
+
+from betti import threads
+
+threads.pin()
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from betti.errors import BadInput, BettiError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="betti",
+    help="Retrain market models every night: topology, leak-free labels, honest evaluation.\n\n"
+    "Start with `betti run`: it does only what is stale. `betti status` says what that is, and why. "
+    "Every knob stands in params.yaml; `betti lineage` leads from any artifact back to its source.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+
+Words = Annotated[str, typer.Option(help="comma-separated")]
+
+
+def _split(words: str) -> list[str]:
+    return [word.strip() for word in words.split(",") if word.strip()]
+
+
+def _root() -> Path:
+    """The workspace this is run in: the current folder, or the nearest one above it that is one."""
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        if (folder / "dvc.yaml").is_file() and (folder / "params.yaml").is_file():
+            return folder
+    from tasks.errors import NotAWorkspaceError
+
+    raise NotAWorkspaceError(here, "dvc.yaml")
+
+
+@app.command()
+def run(
+    stages: Annotated[str, typer.Option(help="stages to run, comma-separated: topology, train@trigger-lightgbm")] = "",
+    downstream: Annotated[bool, typer.Option("--downstream", help="and everything made from them")] = False,
+    force: Annotated[bool, typer.Option("--force", help="even when nothing changed")] = False,
+    runs: Annotated[str, typer.Option(help="only these runs' train and evaluate, comma-separated")] = "",
+    record: Annotated[bool, typer.Option("--record", help="record a flow run even when nothing is stale")] = False,
+) -> None:
+    """Run what is stale, as the dashboard would: `betti run --stages topology --downstream`."""
+    from flows import running
+
+    running.run(_root(), _split(stages), _split(runs), downstream, force, record)
+
+
+@app.command()
+def status() -> None:
+    """What is stale or cached, per stage, and why."""
+    from flows import showing
+
+    showing.status(_root())
+
+
+@app.command()
+def lineage(artifact: Annotated[str, typer.Argument(help="a name or a path in data/")] = "report") -> None:
+    """What an artifact was made from, back to the source, with hashes: `betti lineage data/7_models`."""
+    from flows import showing
+
+    showing.lineage(_root(), artifact)
+
+
+@app.command()
+def models() -> None:
+    """The registered models, and what failed to import and why."""
+    from flows import registered
+
+    registered.models()
+
+
+@app.command()
+def features() -> None:
+    """The registered feature families and feature sets."""
+    from flows import registered
+
+    registered.features()
+
+
+@app.command()
+def sources() -> None:
+    """The registered market data sources."""
+    from flows import registered
+
+    registered.sources()
+
+
+@app.command()
+def targets() -> None:
+    """The registered targets and split schemes."""
+    from flows import registered
+
+    registered.targets()
+
+
+@app.command()
+def doctor() -> None:
+    """Check versions, device, DVC cache and Prefect, with the remedy for what is wrong."""
+    from flows import doctor as check
+
+    if not check.examine(_root()):
+        raise typer.Exit(1)
+
+
+def main() -> None:
+    """Run a command; an error becomes one sentence and an exit code."""
+    try:
+        app(standalone_mode=True)
+    except BadInput as error:
+        _say(error)
+        sys.exit(2)
+    except BettiError as error:
+        _say(error)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        _say("stopped; what was finished is recorded, `betti run` goes on from there")
+        sys.exit(130)
+
+
+def _say(words: object) -> None:
+    from rich.console import Console
+
+    Console(stderr=True, soft_wrap=True).print(f"[bold red]betti:[/] {_plain(words)}", highlight=False)
+
+
+def _plain(words: object) -> str:
+    from rich.markup import escape
+
+    return escape(str(words))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,189 @@
+"""The whole DAG as one Prefect flow: what runs every night, and what `betti run` starts."""
+
+from __future__ import annotations
+
+from flows import server  # first: it chooses the API that Prefect, imported next, will talk to
+
+server.choose()
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from prefect import flow, get_run_logger
+from prefect.artifacts import create_link_artifact, create_markdown_artifact
+from prefect.futures import PrefectFuture, as_completed
+from prefect.runtime import flow_run
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from betti import binding, catalog, io, params, parts
+from flows import clock, dag, publish, reconcile
+from tasks import holding, lineage, policy
+from tasks.journal import Journal
+from tasks.record import Workspace
+from tasks.stage import Context, run_stage
+
+__all__ = ["Announce", "names", "retrain", "watching"]
+
+Announce = Callable[[str, str, float], None]
+_watcher: ContextVar[Announce | None] = ContextVar("betti_watcher", default=None)
+
+
+@contextmanager
+def watching(announce: Announce) -> Iterator[None]:
+    """Tell `announce(stage, state, seconds)` what happens in flows that are run inside this block."""
+    token = _watcher.set(announce)
+    try:
+        yield
+    finally:
+        _watcher.reset(token)
+
+
+def names(root: Path) -> tuple[str, ...]:
+    """Every word a request may name a stage by: stages, and stages with an item."""
+    groups = tuple(catalog.STAGES)
+    try:
+        known = params.load(root)
+    except params.BadInput:
+        return groups  # deployed from elsewhere, or params.yaml is broken: the run itself will say how
+    full = tuple(f"{s.name}@{item}" for s in catalog.STAGES.values() for item in params.items(known, s))
+    return groups + full
+
+
+StageName = Literal[names(Path.cwd())]  # type: ignore[valid-type]  # the dashboard makes a form of it
+
+
+@flow(name="retrain", persist_result=False, validate_parameters=True)
+def retrain(
+    stages: list[StageName] | None = None,
+    downstream: bool = False,
+    force: bool = False,
+    runs: list[str] | None = None,
+    until: Literal["keep", "now"] = "keep",
+) -> dict[str, str]:
+    """Bring the pipeline up to date: only what is stale runs, everything else comes from cache.
+
+    Args:
+        stages: which stages; none named means all. What they need is brought up to date first.
+        downstream: also everything made from them.
+        force: run the chosen stages even when nothing changed.
+        runs: only these runs' train and evaluate stages.
+        until: "now" moves asof.yaml to the last closed bar first, as the nightly deployment does.
+    """
+    root = Path.cwd()
+    log = get_run_logger()
+    knobs = params.load(root).flow
+    run_id = str(flow_run.get_id() or "") or None
+    with ExitStack() as stack:
+        waiting = lambda who, waited: log.info("waiting for %s (%.0f s)", who, waited)  # noqa: E731
+        dead = stack.enter_context(holding.hold(root, run_id, knobs.lock_wait_seconds, waiting))
+        if dead is not None and reconcile.mark_crashed(dead):
+            log.warning("an earlier run died unfinished (%s); it is marked as crashed", dead)
+        if until == "now":
+            log.info("asof.yaml: until %s", clock.advance(root))
+        states = _run_all(root, stages or [], runs or [], downstream, force, knobs)
+        if knobs.commit and until == "now":
+            publish.commit(root, log.info)
+    return states
+
+
+def _run_all(
+    root: Path, stages: list[str], runs: list[str], downstream: bool, force: bool, knobs: params.Flow
+) -> dict[str, str]:
+    """Bring the chosen stages and all they need up to date, and show what became of them."""
+    log = get_run_logger()
+    workspace = Workspace(root, knobs.lock_wait_seconds, lambda who, s: log.info("waiting for %s (%.0f s)", who, s))
+    graph = dag.load(workspace)
+    chosen = graph.select(stages, runs, downstream)
+    _tidy(root)
+    plan = _Plan(
+        graph,
+        wanted=graph.above(chosen),
+        forced=frozenset(chosen) if force else frozenset(),
+        stale=frozenset(graph.below(set(workspace.stale()) & set(graph.stages))),
+    )
+    context = Context(workspace, Journal(root), _watcher.get() or (lambda *_: None))
+    with ThreadPoolTaskRunner(max_workers=knobs.workers) as runner:
+        results = _work_off(plan, context, runner, knobs.workers)
+    states = {stage: result for stage, result in results.items() if isinstance(result, str)}
+    _show(workspace, graph, states, context.journal)
+    parts.prune(root / binding.PARTS_CACHE, int(knobs.parts_cache_gb * 1e9))
+    for result in results.values():
+        if isinstance(result, BaseException):
+            raise result
+    return states
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What one run is about: the stages it brings up to date, those it forces, and those that are stale."""
+
+    graph: dag.Dag
+    wanted: set[str]
+    forced: frozenset[str]
+    stale: frozenset[str]
+
+
+def _work_off(
+    plan: _Plan, context: Context, runner: ThreadPoolTaskRunner, workers: int
+) -> dict[str, str | BaseException]:
+    """Run stages as they become ready, the heaviest first; a failure stops what is made from it, nothing else.
+
+    A stage is submitted when its upstreams are done: a thread that waited for them would be a worker lost.
+    """
+    futures: dict[str, PrefectFuture[str]] = {}
+    results: dict[str, str | BaseException] = {}
+    while True:
+        ready = [
+            stage
+            for stage in plan.graph.ready(plan.wanted, done={s for s, r in results.items() if isinstance(r, str)})
+            if stage not in futures
+        ]
+        running = {stage: future for stage, future in futures.items() if stage not in results}
+        for stage in ready[: workers - len(running)]:
+            futures[stage] = running[stage] = _submit(stage, plan, context, runner, futures)
+        if not running:
+            return results
+        first = next(as_completed(list(running.values())))
+        finished = [stage for stage, future in running.items() if future is first or future.state.is_final()]
+        for stage in finished:
+            results[stage] = running[stage].result(raise_on_failure=False)
+
+
+def _submit(
+    stage: str, plan: _Plan, context: Context, runner: ThreadPoolTaskRunner, futures: dict[str, PrefectFuture[str]]
+) -> PrefectFuture[str]:
+    rule = policy.of(stage)
+    job = run_stage.with_options(
+        retries=rule.retries, retry_delay_seconds=rule.retry_delay_seconds, tags=set(rule.tags)
+    )
+    upstream = [futures[up] for up in plan.graph.upstreams[stage] if up in futures]
+    arguments = {
+        "name": stage,
+        "force": stage in plan.forced,
+        "untouched": stage not in plan.stale and not plan.forced & plan.graph.above([stage]),
+        "upstream": upstream,
+        "context": context,
+    }
+    return runner.submit(job, parameters=arguments, wait_for=upstream)
+
+
+def _tidy(root: Path) -> None:
+    """Remove what killed runs left half-written, and the folders of items that are declared no more."""
+    io.sweep(root / "data")
+    binding.prune(params.load(root), root)
+
+
+def _show(workspace: Workspace, graph: dag.Dag, states: dict[str, str], journal: Journal) -> None:
+    """The lineage artifacts, the report's own copy, and a link to it."""
+    recorded, notes = workspace.recorded(), journal.notes()
+    text = lineage.markdown(graph.upstreams, states, notes, recorded)
+    create_markdown_artifact(key="pipeline-lineage", markdown=text, description="What was made from what, with hashes")
+    page = lineage.publish(workspace.root, graph.upstreams, states, notes, recorded)
+    if page is not None:
+        create_link_artifact(key="report", link=page.as_uri(), link_text="the HTML report of this run")
+        docs = catalog.artifact("validation").at(workspace.root) / "incoming.html"
+        create_link_artifact(key="data-docs", link=docs.as_uri(), link_text="the data docs of this run")

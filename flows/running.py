@@ -1,0 +1,92 @@
+"""`betti run`: refuse what is wrong before anything is written, do nothing when nothing is stale, else run the flow."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from betti import binding, catalog, params
+from flows import dag
+from tasks.record import Workspace
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["check", "run"]
+
+MARKS = {"ran": "[yellow]ran[/]", "cached": "[green]cached[/]", "restored": "[cyan]restored[/]", "running": "..."}
+
+
+def run(root: Path, stages: list[str], runs: list[str], downstream: bool, force: bool, record: bool) -> None:
+    """Run the flow and print what became of every stage.
+
+    Raises:
+        BadInput: an unknown stage, run or knob, or a value out of range; nothing was written.
+    """
+    os.chdir(root)
+    started = time.perf_counter()
+    console = Console()
+    knobs = params.load(root).flow
+    workspace = Workspace(root, knobs.lock_wait_seconds, lambda who, s: console.print(f"waiting for {who} ({s:.0f} s)"))
+    graph = dag.load(workspace)
+    chosen = graph.select(stages, runs, downstream)
+    wanted = graph.above(chosen)
+    stale = graph.below(set(workspace.stale()) & set(graph.stages)) & wanted
+    if not (stale or force or record):
+        console.print(
+            f"[green]Nothing is stale[/]: {len(wanted)} stages are cached. ({time.perf_counter() - started:.1f} s)"
+        )
+        _point_to_report(root, console)
+        return
+    check(root, wanted if force or record else stale)
+    _run_flow(console, stages, runs, downstream, force, len(wanted), len(stale))
+    console.print(f"Done in {time.perf_counter() - started:.1f} s.")
+    _point_to_report(root, console)
+
+
+def check(root: Path, wanted: set[str]) -> None:
+    """Refuse unknown parts and knobs, and values out of range, of all these stages at once.
+
+    Raises:
+        BadInput: the first thing that is wrong.
+    """
+    known = params.load(root)
+    for name in sorted(wanted):
+        stage, _, item = name.partition("@")
+        binding.check(known, catalog.stage(stage), item or None, root)
+
+
+def _run_flow(
+    console: Console, stages: list[str], runs: list[str], downstream: bool, force: bool, wanted: int, stale: int
+) -> None:
+    # The terminal shows one line per stage; Prefect's own lines go to the dashboard's Logs tab.
+    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "ERROR")
+    from flows import server
+
+    api = server.choose()
+    if api.warning:
+        console.print(f"[yellow]{api.warning}[/]")
+    console.print(f"{stale} of {wanted} stages may be stale; Prefect API: {api.url or 'ephemeral (starting it)'}")
+    from flows.retrain import retrain, watching
+
+    def announce(stage: str, state: str, seconds: float) -> None:
+        took = f" {seconds:7.1f} s" if state == "ran" else ""
+        console.print(f"  {MARKS.get(state, state):<20} {stage}{took}", highlight=False)
+
+    with watching(announce):
+        retrain(stages=stages or None, runs=runs or None, downstream=downstream, force=force)
+
+
+def _point_to_report(root: Path, console: Console) -> None:
+    from betti.records import Champion
+
+    page = catalog.artifact("report").at(root).with_name("index.html")
+    verdict = catalog.artifact("champion").at(root)
+    if verdict.is_file():
+        champion = Champion.model_validate_json(verdict.read_bytes())
+        console.print(f"Champion: [bold]{champion.run or 'none'}[/]. {champion.reason}", highlight=False)
+    if page.is_file():
+        console.print(f"Report: {page.as_uri()}", highlight=False, soft_wrap=True)

@@ -1,0 +1,228 @@
+"""Bind a stage function to the repository: its inputs from data/, its knobs from params.yaml, its outs back to data/.
+
+The signature is the contract: a positional argument names an artifact (a `Mapping` of it means all declared items),
+keyword arguments are knobs, and the outs are the return value. What does not belong here: DVC, Prefect, and deciding
+whether a stage has to run.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from betti import catalog, io, parts
+from betti import params as _params
+from betti.errors import MissingArtifact, UnknownName
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from betti.catalog import Artifact, Stage
+
+__all__ = ["Input", "check", "function", "inputs", "knobs", "outs", "prune", "read", "run"]
+
+PARTS_CACHE = ".betti/parts"
+
+
+@dataclass(frozen=True)
+class Input:
+    """One positional argument of a stage: an artifact, one item of it or all of them."""
+
+    artifact: Artifact
+    every: bool
+
+
+def function(stage: Stage) -> Callable[..., Any]:
+    """The stage's function."""
+    found: Callable[..., Any] = getattr(importlib.import_module(f"betti.stages.{stage.name}"), stage.name)
+    return found
+
+
+def inputs(stage: Stage) -> tuple[Input, ...]:
+    """What the stage reads, in the order of its arguments."""
+    signature = inspect.signature(function(stage))
+    return tuple(
+        Input(catalog.artifact(name), every=str(parameter.annotation).startswith("Mapping["))
+        for name, parameter in signature.parameters.items()
+        if parameter.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD
+    )
+
+
+def outs(stage: Stage) -> tuple[Artifact, ...]:
+    """What the stage writes: its one artifact, or those that the fields of its result are named after."""
+    if stage.out is not None:
+        return (catalog.artifact(stage.out),)
+    module = importlib.import_module(f"betti.stages.{stage.name}")
+    result = getattr(module, str(function(stage).__annotations__["return"]))
+    return tuple(catalog.artifact(field.name) for field in fields(result))
+
+
+def knobs(params: _params.Params, stage: Stage, item: str | None, root: Path) -> dict[str, Any]:
+    """The keyword arguments of the stage: its block, its item's name where it asks for it, the clock where it has one.
+
+    Raises:
+        UnknownName: the stage has no such item.
+    """
+    declared = _params.items(params, stage)
+    if (item is None) != (not declared) or (item is not None and item not in declared):
+        raise UnknownName(f"{stage.item or 'item'} of stage {stage.name}", str(item), declared)
+    values = _params.block(params, stage, item)
+    if stage.item in inspect.signature(function(stage)).parameters:
+        values[str(stage.item)] = item
+    if stage.clocked:
+        values["until"] = _params.until(root)
+    return values
+
+
+def check(params: _params.Params, stage: Stage, item: str | None, root: Path) -> None:
+    """Refuse a stage whose parts or knobs do not exist or are out of range, before anything is written.
+
+    Raises:
+        UnknownName, BadParam, PartUnavailable: what is wrong, and what there is instead.
+    """
+    from betti import features, labelling, models, sources, splits
+    from betti import knobs as _knobs
+
+    values = knobs(params, stage, item, root)
+    if stage.name == "ingest":
+        _knobs.checked(sources.FOLDER.load(values["source"]).fetch, values["options"], "ingest.options")
+    elif stage.name == "features":
+        family = values.pop("family")
+        _knobs.checked(features.FOLDER.load(family).compute, values, f"features.{family}")
+    elif stage.name == "labels":
+        kind = values.pop("kind")
+        _knobs.checked(labelling.FOLDER.load(kind).label, values, f"targets.{item}")
+    elif stage.name == "split":
+        scheme = values.pop("scheme")
+        _knobs.checked(splits.FOLDER.load(scheme).split, values, "split")
+    elif stage.name == "train":
+        models.ModelRegistry.create(values["model"], values["config"])
+
+
+def run(root: Path, stage_name: str, item: str | None) -> None:
+    """Read, compute, write: one stage or one item of it.
+
+    Raises:
+        UnknownName, BadParam: the stage, the item or a knob does not exist, or a value is out of range.
+        MissingArtifact: what the stage reads is not there yet.
+    """
+    stage = catalog.stage(stage_name)
+    params = _params.load(root)
+    check(params, stage, item, root)
+    values = knobs(params, stage, item, root)
+    arguments = [_read(entry, stage, item, params, root) for entry in inputs(stage)]
+    sliced = getattr(importlib.import_module(f"betti.stages.{stage.name}"), "slices", None)
+    if sliced is not None:
+        _write_slices(stage, item, sliced(**values), values, arguments[0], root)
+    else:
+        _write(stage, item, function(stage)(*arguments, **values), values, root)
+
+
+def _item_of(artifact: Artifact, stage: Stage, item: str | None, params: _params.Params) -> str | None:
+    """Which item of an input this item reads: its own, or the one its run names (`set`, `target`)."""
+    if artifact.item is None or artifact.item == stage.item:
+        return item
+    return str(getattr(params.runs[str(item)], artifact.item))
+
+
+def _read(entry: Input, stage: Stage, item: str | None, params: _params.Params, root: Path) -> Any:
+    artifact = entry.artifact
+    if not entry.every:
+        return read(artifact, root, _item_of(artifact, stage, item, params))
+    owner = next(s for s in catalog.STAGES.values() if s.item == artifact.item)
+    return io.Items(_params.items(params, owner), lambda name: read(artifact, root, name))
+
+
+def read(artifact: Artifact, root: Path, item: str | None = None) -> Any:
+    """One artifact's value.
+
+    Raises:
+        MissingArtifact: it is not there.
+        BrokenArtifact: it does not follow its schema.
+    """
+    path = artifact.at(root, item)
+    if not path.exists():
+        raise MissingArtifact(artifact.name, path, _maker(artifact))
+    if artifact.schema is not None:
+        return io.read_table(path, artifact.schema)
+    if artifact.form == "csv":
+        return io.read_csv(path)
+    module, _, name = str(artifact.value).partition(":")
+    kind = getattr(importlib.import_module(module), name)
+    return io.read_json(path, kind) if artifact.form == "json" else kind.load(path)
+
+
+def prune(params: _params.Params, root: Path) -> list[Path]:
+    """Remove the files of items that params.yaml declares no more; returns what went.
+
+    DVC's cache keeps their content, so that declaring an item again restores it.
+    """
+    gone = []
+    for found in catalog.ARTIFACTS.values():
+        if found.item is None:
+            continue
+        owner = next(s for s in catalog.STAGES.values() if s.item == found.item)
+        wanted = {found.at(root, item) for item in _params.items(params, owner)}
+        pattern = found.path.replace("{item}", "*")
+        gone += [path for path in root.glob(pattern) if path not in wanted]
+    for path in gone:
+        io.remove(path)
+    return gone
+
+
+def _maker(artifact: Artifact) -> str:
+    """The stage that writes an artifact."""
+    return next(stage.name for stage in catalog.STAGES.values() if artifact in outs(stage))
+
+
+def _write_slices(stage: Stage, item: str | None, sliced: Any, values: dict[str, Any], bars: Any, root: Path) -> None:
+    """Compute the periods that the part cache lacks, and lay all of them out."""
+    compute, artifact = function(stage), outs(stage)[0]
+    recipe = parts.Recipe(
+        compute=lambda rows: compute(rows, **values),
+        back=sliced.back,
+        ahead=sliced.ahead,
+        knobs=values,
+        modules=(f"betti.stages.{stage.name}", sliced.module),
+        schema=artifact.schema,  # type: ignore[arg-type]  # what is written in slices is a table
+        what=f"{stage.name}@{item}",
+    )
+    io.copy_parts(artifact.at(root, item), parts.build(bars, recipe, root / PARTS_CACHE))
+
+
+def _write(stage: Stage, item: str | None, value: Any, values: dict[str, Any], root: Path) -> None:
+    """Write every out; an artifact inside another is written with it."""
+    found = outs(stage)
+    by_name = {found[0].name: value} if stage.out else {a.name: getattr(value, a.name) for a in found}
+    if stage.name == "ingest":
+        by_name["bars"] = _accumulated(value, values, found[0], root)
+    for artifact in found:
+        if artifact.inside is None:
+            guests = {a: by_name[a.name] for a in found if a.inside == artifact.name}
+            _write_one(artifact, artifact.at(root, item), by_name[artifact.name], guests)
+
+
+def _accumulated(fetched: Any, values: dict[str, Any], artifact: Artifact, root: Path) -> Any:
+    """What ingest leaves: earlier bars of the same source and interval, corrected and extended by the fetched ones."""
+    from betti.stages.ingest import accumulate
+
+    return fetched if not artifact.at(root).is_dir() else accumulate(read(artifact, root), fetched, values["until"])
+
+
+def _write_one(artifact: Artifact, path: Path, value: Any, guests: dict[Artifact, Any]) -> None:
+    if artifact.form == "parts" and artifact.schema is not None:
+        beside = {Path(a.path).name: (table, a.schema) for a, table in guests.items() if a.schema is not None}
+        io.write_parts(path, value, artifact.schema, beside)
+    elif artifact.form == "table" and artifact.schema is not None:
+        io.write_table(path, value, artifact.schema)
+    elif artifact.form == "csv":
+        io.write_csv(path, value)
+    elif artifact.form == "json":
+        io.write_json(path, value)
+    elif artifact.form == "html":
+        io.write_text(path, value)
+    else:
+        io.write_folder(path, value)

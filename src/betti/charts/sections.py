@@ -1,0 +1,184 @@
+"""What the page says about data, features, labels and folds: pictures with the words around them.
+
+What does not belong here: runs (`run_section.py`), the verdict (`verdict.py`), drawing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from betti.charts import balance, coverage, distribution, drift, timeline
+from betti.charts import folds as fold_pictures
+from betti.charts.markup import Raw, escaped, number, paragraph, percent, picture, slug, table
+from betti.charts.page import Section, gathered
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pandas as pd
+
+    from betti.records import SymbolQuality, ValidationSummary
+
+__all__ = ["data_section", "features_section", "folds_section", "labels_section"]
+
+GAPS_SHOWN = 10
+
+
+def data_section(clean: pd.DataFrame, summary: ValidationSummary) -> Section:
+    """Coverage over time, gaps, what was quarantined or flagged, and the expectations."""
+    return Section("data", "Data: coverage and quality", _coverage(clean) + _quality(summary) + _expectations(summary))
+
+
+def _coverage(clean: pd.DataFrame) -> str:
+    if clean.empty:
+        return paragraph("There are no clean bars.")
+    many = clean["symbol"].nunique() > coverage.MOST_PANELS
+    drawn = coverage.heat(clean) if many else coverage.panels(clean)
+    period = timeline.period_name(clean["timestamp"])
+    pauses = coverage.gaps(clean)
+    words = f"Clean bars per {period} and symbol. The first and the last {period} may be incomplete."
+    if pauses.empty:
+        return picture("fig-coverage", drawn, words) + paragraph("No symbol has a gap.")
+    shown = pauses.head(GAPS_SHOWN)
+    rows = zip(
+        shown["symbol"],
+        shown["after"].dt.strftime("%Y-%m-%d %H:%M"),
+        shown["until"].dt.strftime("%Y-%m-%d %H:%M"),
+        (number(days, 1) for days in shown["days"]),
+        strict=True,
+    )
+    noun = "gap" if len(pauses) == 1 else "gaps"
+    return (
+        picture("fig-coverage", drawn, f"{words} A red triangle marks a gap.")
+        + paragraph(
+            f"{len(pauses):,} {noun}: pauses of more than twice the usual longest pause of a week. "
+            f"Gaps are kept as gaps, never filled. The longest:"
+        )
+        + table(["symbol", "last bar before (UTC)", "next bar (UTC)", "days"], rows)
+    )
+
+
+def _quality(summary: ValidationSummary) -> str:
+    header = ["symbol", "bars in", "clean", "quarantined", "first", "last", "reasons", "flags"]
+    found = coverage.set_aside(summary)
+    body = "<h4>Quality</h4>" + table(header, [_quality_row(one) for one in summary.symbols])
+    if not len(found):
+        return body + paragraph("No bar was quarantined and none was flagged.")
+    caption = "Quarantined bars are taken out, with their reason; flagged findings stay in and are for you to judge"
+    return body + picture("fig-quality", coverage.findings(summary), caption)
+
+
+def _quality_row(one: SymbolQuality) -> list[object]:
+    counts = (number(count, 0) for count in (one.rows_in, one.rows_clean, one.rows_quarantined))
+    return [one.symbol, *counts, one.first, one.last, _listed(one.reasons), _listed(one.flags)]
+
+
+def _listed(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name}: {count:,}" for name, count in sorted(counts.items())) or "none"
+
+
+def _expectations(summary: ValidationSummary) -> str:
+    if not summary.expectations:
+        return ""
+    failed = sum(not one.success for one in summary.expectations)
+    rows = [
+        [one.expectation, one.column, _met(success=one.success), number(one.unexpected, 0)]
+        for one in sorted(summary.expectations, key=lambda one: one.success)
+    ]
+    told = f"{len(rows)} expectations of the clean bars, {failed} not met." if failed else f"All {len(rows)} are met."
+    header = ["expectation", "column", "met", "unexpected values"]
+    return "<h4>Expectations</h4>" + paragraph(told) + table(header, rows, kind="words")
+
+
+def _met(*, success: bool) -> str:
+    return Raw('<span class="better">yes</span>' if success else '<span class="worse">no</span>')
+
+
+def features_section(bodies: Mapping[str, str]) -> Section:
+    """All families; each body is made by `family`, so that only one table is in memory at a time."""
+    words = paragraph(
+        "The first half of history is compared with the second. The population stability index (PSI) is zero when "
+        "both halves have the same distribution; 0.1 and 0.25 are rules of thumb for moderate and large drift, not "
+        "tests. Missing values are left out of it."
+    )
+    return gathered("features", "Features and drift", words, bodies)
+
+
+def family(name: str, table_of_family: pd.DataFrame) -> str:
+    """One family: its size, where drift lies, and the distributions that moved most."""
+    index = drift.psi_by_column(table_of_family)
+    columns = list(index.index)
+    known = index.dropna().sort_values(ascending=False, kind="stable")
+    body = paragraph(_family_words(table_of_family, index))
+    if known.empty:
+        return body + paragraph("There are too few values in either half to compare them.")
+    ident = f"fig-features-{slug(name)}"
+    if len(columns) > drift.SHOWN:
+        caption = f"Drift of all {len(columns)} columns, {drift.GRID_WIDTH} to a row; grey has too few values"
+        body += picture(f"{ident}-overview", drift.overview(index), caption)
+    most = min(len(known), drift.SHOWN)
+    body += picture(f"{ident}-psi", drift.top(index), f"Drift by column, the {most} largest of {len(columns)}")
+    moved = list(known.index[: distribution.SHOWN])
+    caption = "Share of values per bin in either half, for the columns that moved most"
+    return body + picture(f"{ident}-spread", distribution.multiples(table_of_family, moved), caption)
+
+
+def _family_words(table_of_family: pd.DataFrame, index: pd.Series) -> str:
+    missing = [float(np.isnan(table_of_family[name].to_numpy(dtype=float)).mean()) for name in index.index]
+    share = float(np.mean(missing)) if missing and len(table_of_family) else float("nan")
+    large = int((index >= drift.LARGE).sum())
+    silent = int(index.isna().sum())
+    words = f"{len(index)} columns, {len(table_of_family):,} rows, {percent(share)} of the values missing (warm-up). "
+    words += f"{large} columns with a PSI of {drift.LARGE} or more."
+    return words + (f" {silent} columns could not be compared." if silent else "")
+
+
+def labels_section(bodies: Mapping[str, str]) -> Section:
+    """All targets; each body is made by `target`."""
+    words = paragraph("The share of each class over time. A share that moves is a base rate that a model must follow.")
+    return gathered("labels", "Labels", words, bodies)
+
+
+def target(name: str, labels: pd.DataFrame) -> str:
+    """One target: how many labels, and their balance over time."""
+    if labels.empty:
+        return paragraph("There are no labels: the history is shorter than the target's horizon.")
+    column = balance.target_column(labels)
+    known = labels[column].dropna()
+    words = f"{len(known):,} labels of {labels['symbol'].nunique()} symbols, column {escaped(column)}."
+    if known.empty:
+        return paragraph(words)
+    period = timeline.period_name(labels["timestamp"])
+    ident = f"fig-labels-{slug(name)}"
+    if not balance.has_classes(known):
+        return paragraph(words) + picture(ident, balance.spread(labels), f"Median and quartiles per {period}")
+    share = known.astype(int).value_counts(normalize=True).sort_index()
+    words += " Overall: " + ", ".join(f"class {key} {percent(value)}" for key, value in share.items()) + "."
+    if len(share) == 1:
+        words += " There is a single class: nothing can be learned from this target."
+    return paragraph(words) + picture(ident, balance.stacked(labels), f"Share of each class per {period}")
+
+
+def folds_section(bodies: Mapping[str, str]) -> Section:
+    """All targets; each body is made by `fold_picture`."""
+    words = paragraph(
+        "Every labelled row has a role in every fold. Purged rows have a label that looks into the test rows; "
+        "embargoed rows lie too close to them in time; unused rows belong to no part of that fold. Purged and "
+        "embargoed stretches are drawn wider than they are, so that they can be seen."
+    )
+    return gathered("folds", "Folds", words, bodies)
+
+
+def fold_picture(name: str, folds: pd.DataFrame) -> str:
+    """One target: the picture of its folds and the rows behind it."""
+    if folds.empty:
+        return paragraph("There are no folds.")
+    counts = fold_pictures.role_counts(folds)
+    rows = [
+        [f"fold {fold}", *(number(count, 0) for count in counts.loc[fold]), number(counts.loc[fold].sum(), 0)]
+        for fold in counts.index
+    ]
+    drawn = picture(f"fig-folds-{slug(name)}", fold_pictures.bands(folds), "Role of each stretch of history, per fold")
+    return drawn + table(["rows", *counts.columns, "all"], rows)

@@ -1,0 +1,160 @@
+"""Topology of the recent past: a window of closes as a delay embedding, its holes as 214 numbers.
+
+Per window: standardise by its own mean and deviation, embed (Takens), take exact Vietoris-Rips H0 and H1, then Betti
+curves on a fixed grid, persistent entropy (bits), total persistence, and L2 norms of landscape layers. All are
+dimensionless: distances are in deviations of the window. With `stride` above 1 a window ends only at some bars, the
+others carry its numbers forward, and `age` says how many bars ago it ended.
+
+What does not belong here: the geometry itself, which is `betti.topology` and knows no bars.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import numpy as np
+import pandas as pd
+from numpy.lib.stride_tricks import sliding_window_view
+from pydantic import Field
+
+from betti.errors import BadParam
+from betti.topology import embedding, vectorisation
+from betti.topology.persistence import persistence_windows
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+    Integers = NDArray[np.int64]
+
+__all__ = ["COLUMNS", "columns", "compute", "lookback"]
+
+_HOMOLOGY = (0, 1)
+
+# Windows handed to the backend together; it cuts them further by memory.
+_BATCH = 512
+
+
+def columns(*, bins: int = 100, layers: int = 5, stride: int = 1) -> tuple[str, ...]:
+    """The family's columns at these knobs; `age` is last, and only where windows are carried forward."""
+    return (
+        *(f"betti{h}_{step:03d}" for h in _HOMOLOGY for step in range(bins)),
+        *(f"entropy_h{h}" for h in _HOMOLOGY),
+        *(f"total_h{h}" for h in _HOMOLOGY),
+        *(f"landscape_h{h}_{layer}" for h in _HOMOLOGY for layer in range(1, layers + 1)),
+        *(("age",) if stride > 1 else ()),
+    )
+
+
+COLUMNS = columns()
+
+
+def lookback(*, window: int = 126, delay: int = 5, dimension: int = 2, stride: int = 1, **_: object) -> int:
+    """Earlier bars that a row depends on: a window, and the bars since it ended at the latest.
+
+    Raises:
+        BadParam: the window is too short for the embedding.
+    """
+    _fits(window, delay, dimension)
+    return window - 1 + _oldest(stride)
+
+
+def compute(
+    bars: pd.DataFrame,
+    *,
+    window: Annotated[int, Field(ge=8, le=4096)] = 126,
+    delay: Annotated[int, Field(ge=1, le=256)] = 5,
+    dimension: Annotated[int, Field(ge=2, le=8)] = 2,
+    stride: Annotated[int, Field(ge=1, le=1000)] = 1,
+    bins: Annotated[int, Field(ge=2, le=1000)] = 100,
+    layers: Annotated[int, Field(ge=1, le=50)] = 5,
+    grid_max: Annotated[float, Field(gt=0, le=100)] = 2.0,
+    backend: str = "giotto",
+) -> pd.DataFrame:
+    """The topological numbers of one symbol.
+
+    Args:
+        bars: columns as in `betti.schemas.BARS`, in time order; only `timestamp` and `close` are read.
+        window: bars in a window.
+        delay: bars between the coordinates of a point.
+        dimension: coordinates of a point.
+        stride: bars between the ends of windows, in time (see `_ends`).
+        bins: filtration values of a Betti curve, 0 to `grid_max` inclusive.
+        layers: landscape layers.
+        grid_max: the largest filtration value, in deviations of the window.
+        backend: a name in `betti.topology.persistence.BACKENDS`.
+
+    Returns:
+        One row per bar, `columns(...)` in float64; NaN in the first `lookback(...)` rows.
+
+    Raises:
+        BadParam: the window is too short for the embedding.
+        UnknownName: no such backend.
+    """
+    warm_up = lookback(window=window, delay=delay, dimension=dimension, stride=stride)
+    names = columns(bins=bins, layers=layers, stride=stride)
+    table = np.full((len(bars), len(names)), np.nan)
+    ends = _ends(bars["timestamp"].astype("int64").to_numpy(dtype=np.int64), window, stride)[warm_up:]
+    if len(ends):
+        used, which = np.unique(ends, return_inverse=True)
+        windows = sliding_window_view(bars["close"].to_numpy(dtype="float64"), window)[used - (window - 1)]
+        clouds = embedding.takens(embedding.standardised(windows), dimension=dimension, delay=delay)
+        grid = vectorisation.fixed_grid(grid_max, bins)
+        numbers = [
+            _numbers(clouds[start : start + _BATCH], grid, layers, backend) for start in range(0, len(used), _BATCH)
+        ]
+        table[warm_up:, : numbers[0].shape[1]] = np.concatenate(numbers)[which]
+    if stride > 1:
+        table[warm_up:, -1] = np.arange(warm_up, len(bars)) - ends
+    return pd.DataFrame(table, index=bars.index, columns=list(names))
+
+
+def _fits(window: int, delay: int, dimension: int) -> None:
+    if embedding.points_per_window(window, dimension=dimension, delay=delay) < 1:
+        raise BadParam(
+            "features.topology.delay",
+            delay,
+            f"a window of {window} bars holds no point of {dimension} coordinates: "
+            f"(dimension - 1) x delay must be below window",
+        )
+
+
+def _oldest(stride: int) -> int:
+    """Bars since the carried window ended, at most."""
+    return 0 if stride == 1 else 2 * stride - 1
+
+
+def _ends(times: Integers, window: int, stride: int) -> Integers:
+    """For each bar, the bar at which the window it shows ended.
+
+    Windows end at the first bar of each bucket floor(time / (stride x interval)), the interval being the median
+    distance between the bars of the window that ends there: a rule of time, not of row numbers, that reads nothing
+    beyond the window, so that a slice has the windows of the whole. Where bars are so irregular that no window ended
+    within the last 2 x stride bars, a bar's own window is taken, which bounds what a row depends on.
+    """
+    rows = np.arange(len(times))
+    if stride == 1:
+        return rows
+    gaps = pd.Series(np.diff(times, prepend=times[:1])).astype("float64")
+    interval = gaps.rolling(window - 1).quantile(0.5, interpolation="lower").to_numpy()
+    known = rows >= window - 1
+    bucket = np.maximum(np.where(known, interval, 1.0), 1.0).astype(np.int64) * stride
+    before = np.concatenate([times[:1], times[:-1]])
+    first = known & (times // bucket != before // bucket)
+    latest = np.maximum.accumulate(np.where(first, rows, -2 * stride))
+    return np.where(rows - latest < 2 * stride, latest, rows)
+
+
+def _numbers(clouds: Floats, grid: Floats, layers: int, backend: str) -> Floats:
+    """(count, columns without age) for clouds (count, points, coordinates)."""
+    diagrams = persistence_windows(clouds, max_dimension=_HOMOLOGY[-1], backend=backend)
+    by_dimension = [vectorisation.gathered([found[h] for found in diagrams]) for h in _HOMOLOGY]
+    return np.concatenate(
+        [
+            *(vectorisation.betti_curves(pairs, grid) for pairs in by_dimension),
+            *(vectorisation.entropies(pairs)[:, None] for pairs in by_dimension),
+            *(vectorisation.totals(pairs)[:, None] for pairs in by_dimension),
+            *(vectorisation.landscape_norms(pairs, grid, layers) for pairs in by_dimension),
+        ],
+        axis=1,
+    )

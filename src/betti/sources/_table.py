@@ -1,0 +1,189 @@
+"""From any raw table to bars: what file sources share. Nothing is repaired; what cannot be read is an error."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from betti.errors import BadBars, BadParam, MissingFile
+from betti.schemas import BARS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pandas as pd
+
+__all__ = ["EPOCH_UNITS", "concatenated", "file_for", "to_bars"]
+
+EPOCH_UNITS = ("s", "ms", "us", "ns")
+# Epoch numbers of years 1975 to 2262 in each unit do not overlap, so that a wrong unit can be told.
+_SECONDS = (1.6e8, 9.3e9)
+
+
+def file_for(path: str, symbol: str, interval: str) -> Path:
+    """The file of one symbol: `{symbol}` and `{interval}` in the pattern are filled in.
+
+    Raises:
+        BadParam: the pattern has another placeholder.
+        MissingFile: the file is not there.
+    """
+    try:
+        file = Path(path.format(symbol=symbol, interval=interval)).expanduser()
+    except (KeyError, IndexError) as cause:
+        raise BadParam("ingest.options.path", path, "only {symbol} and {interval} can be filled in") from cause
+    if not file.is_file():
+        raise MissingFile(file, "Check ingest.options.path and ingest.symbols in params.yaml")
+    return file
+
+
+def to_bars(
+    raw: pd.DataFrame,
+    symbol: str,
+    where: object,
+    *,
+    columns: Mapping[str, str],
+    unit: str | None,
+    timezone: str | None,
+    first_line: int = 2,
+) -> pd.DataFrame:
+    """Bars of one symbol from a raw table.
+
+    Args:
+        raw: the table as read; text is allowed in any column.
+        symbol: the market's name in `symbol`.
+        where: what to call the table in an error.
+        columns: raw column name -> bar column name, for names that differ.
+        unit: s, ms, us or ns where times are epoch numbers; None where they are text or already times.
+        timezone: the zone of times that carry none.
+        first_line: line of the first row, to name a line in an error.
+
+    Raises:
+        BadBars: a column is missing or there twice, there are no rows, a price is not a number, a time is not a time.
+    """
+    import pandas as pd
+
+    for name in columns:
+        if name not in raw.columns:
+            raise BadBars(where, f"no column '{name}'", f"Columns found: {', '.join(map(str, raw.columns))}")
+    table = raw.rename(columns=dict(columns)).rename(columns=lambda name: str(name).strip().lower())
+    _check_columns(table, where)
+    if table.empty:
+        raise BadBars(where, "a header and no rows", "Check that the export is complete")
+    bars = pd.DataFrame({"timestamp": _times(table["timestamp"], where, unit, timezone, first_line)})
+    bars.insert(1, "symbol", symbol)
+    for name in BARS.names[2:]:
+        if name in table.columns:
+            bars[name] = _numbers(table[name], where, name, first_line)
+    return bars
+
+
+def concatenated(tables: list[pd.DataFrame], until: pd.Timestamp) -> pd.DataFrame:
+    """All symbols' bars up to `until`, in time order within each symbol."""
+    import pandas as pd
+
+    whole = pd.concat(tables, ignore_index=True)
+    whole = whole[whole["timestamp"] <= until]
+    return whole.sort_values(["symbol", "timestamp"], kind="stable").reset_index(drop=True)
+
+
+def _check_columns(table: pd.DataFrame, where: object) -> None:
+    missing = [name for name in BARS.required if name != "symbol" and name not in table.columns]
+    if missing:
+        found = ", ".join(map(str, table.columns))
+        raise BadBars(
+            where,
+            f"no column {', '.join(missing)} (found: {found})",
+            "Name them in ingest.options.columns: {theirs: ours}",
+        )
+    twice = sorted(set(table.columns[table.columns.duplicated()]) & set(BARS.names))
+    if twice:
+        raise BadBars(where, f"column {', '.join(twice)} occurs twice", "Keep one of them")
+
+
+def _numbers(values: pd.Series, where: object, name: str, first_line: int) -> pd.Series:
+    """Floats; empty cells are NaN (validation quarantines them), text is an error."""
+    import pandas as pd
+
+    numbers = pd.to_numeric(values, errors="coerce").astype("float64")
+    text = numbers.isna() & values.notna() & ~values.astype(str).str.strip().str.lower().isin(["", "nan", "null"])
+    if text.any():
+        row = int(text.to_numpy().argmax())
+        raise BadBars(where, f"{name} is {values.iloc[row]!r} in line {row + first_line}", "It takes a number there")
+    return numbers
+
+
+def _times(values: pd.Series, where: object, unit: str | None, timezone: str | None, first_line: int) -> pd.Series:
+    """UTC times in microseconds."""
+
+    if unit is not None:
+        stamps = _from_epoch(values, where, unit, first_line)
+    else:
+        stamps = _from_text(values, where, timezone, first_line)
+    if stamps.isna().any():
+        row = int(stamps.isna().to_numpy().argmax())
+        raise BadBars(where, f"no time in line {row + first_line} ({values.iloc[row]!r})", "Mend or remove that line")
+    result: pd.Series = stamps.dt.tz_convert("UTC").dt.as_unit("us")
+    return result
+
+
+def _from_epoch(values: pd.Series, where: object, unit: str, first_line: int) -> pd.Series:
+    import pandas as pd
+
+    if unit not in EPOCH_UNITS:
+        raise BadParam("ingest.options.unit", unit, f"it takes one of {', '.join(EPOCH_UNITS)}, or null for text")
+    scale = 1000 ** EPOCH_UNITS.index(unit)
+    numbers = _numbers(values, where, "timestamp", first_line)
+    seconds = numbers / scale
+    outside = (seconds < _SECONDS[0]) | (seconds > _SECONDS[1])
+    if outside.any():
+        row = int(outside.to_numpy().argmax())
+        raise BadBars(
+            where,
+            f"timestamp {values.iloc[row]} in line {row + first_line} is no time in '{unit}'",
+            "Check ingest.options.unit: s, ms, us or ns",
+        )
+    return pd.to_datetime((seconds * 1e6).round().astype("int64"), unit="us", utc=True)
+
+
+def _from_text(values: pd.Series, where: object, timezone: str | None, first_line: int) -> pd.Series:
+    import pandas as pd
+
+    if isinstance(values.dtype, pd.DatetimeTZDtype):
+        return values
+    if pd.api.types.is_numeric_dtype(values):
+        raise BadBars(where, f"timestamp is a number ({values.iloc[0]})", "Set ingest.options.unit to s, ms, us or ns")
+    texts = values.astype(str)
+    zoned = texts.str.contains(r"(?:[+-]\d{2}:?\d{2}|Z|UTC)$", regex=True)
+    if zoned.all():
+        return pd.to_datetime(texts, utc=True, errors="coerce", format="ISO8601")
+    if zoned.any():
+        row = int((~zoned).to_numpy().argmax())
+        raise BadBars(
+            where, f"line {row + first_line} has no zone ({texts.iloc[row]}) where others have one", "Mend it"
+        )
+    if timezone is None:
+        raise BadBars(
+            where, f"times carry no zone ({texts.iloc[0]})", "Set ingest.options.timezone, e.g. UTC or America/New_York"
+        )
+    naive = pd.to_datetime(texts, errors="coerce", format="mixed")
+    return _localised(naive, where, timezone, first_line)
+
+
+def _localised(naive: pd.Series, where: object, timezone: str, first_line: int) -> pd.Series:
+    """Naive local times in their zone; an hour that a clock change skips or repeats is an error, not a guess."""
+    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+    try:
+        zone = ZoneInfo(timezone)
+    except (ZoneInfoNotFoundError, ValueError) as cause:
+        raise BadParam("ingest.options.timezone", timezone, "it takes an IANA name such as America/New_York") from cause
+    local = naive.dt.tz_localize(zone, ambiguous="NaT", nonexistent="NaT")
+    lost = local.isna() & naive.notna()
+    if lost.any():
+        row = int(lost.to_numpy().argmax())
+        raise BadBars(
+            where,
+            f"line {row + first_line}: {naive.iloc[row]} is skipped or repeated by a clock change in {timezone}",
+            "Export the file in UTC",
+        )
+    return local

@@ -1,0 +1,357 @@
+"""Stage 8, one item per run: out-of-sample predictions, and every score they earn against what needs no model.
+
+Each test row is predicted by its own fold's model. The final model has seen every row and is never asked. What does
+not belong here: the scores themselves (`betti.metrics`), and the verdict (`betti.promotion`).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from betti.errors import BadInput, BadModelInput, BadParam
+from betti.metrics import baselines
+from betti.metrics._instants import instants, span_bars
+from betti.metrics.classification import classification, log_losses
+from betti.metrics.decisions import positions
+from betti.metrics.significance import Bootstrap, difference_interval, score_intervals, trading_intervals
+from betti.metrics.trading import Simulation, buy_and_hold, simulate, summarise
+from betti.progress import track
+from betti.records import RunMetrics
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from betti.models import PredictionOutput
+    from betti.records import Classification, Interval
+
+    Floats = NDArray[np.float64]
+    Integers = NDArray[np.int64]
+
+__all__ = ["Evaluated", "NothingToEvaluate", "evaluate"]
+
+KEY = ["timestamp", "symbol"]
+VERSUS_SCORE = {
+    "majority_class": "log loss (nats per row, baseline minus run)",
+    "last_direction": "accuracy (run minus baseline)",
+    "buy_and_hold": "mean net return per bar (run minus baseline)",
+}
+
+
+class NothingToEvaluate(BadInput):
+    """No test row is left to be judged."""
+
+    def __init__(self, run: str, found: str, remedy: str) -> None:
+        self.run, self.found = run, found
+        super().__init__(f"run '{run}': {found}. {remedy}")
+
+
+class Manifest(Protocol):
+    """What evaluation needs to know of a trained run."""
+
+    @property
+    def run(self) -> str: ...
+    @property
+    def model(self) -> str: ...
+    @property
+    def target(self) -> str: ...
+    @property
+    def set(self) -> str: ...
+    @property
+    def seed(self) -> int: ...
+    @property
+    def columns(self) -> tuple[str, ...]: ...
+    @property
+    def classes(self) -> int: ...
+    @property
+    def label(self) -> str: ...
+    @property
+    def device(self) -> str: ...
+
+
+class Predicted(Protocol):
+    """A model's answers: the rows it could answer for, what it says, and why it could not answer for the others."""
+
+    @property
+    def rows(self) -> pd.DataFrame: ...
+    @property
+    def output(self) -> PredictionOutput: ...
+    @property
+    def dropped(self) -> Mapping[str, int]: ...
+
+
+class TrainedRun(Protocol):
+    """The part of a trained run that evaluation uses."""
+
+    @property
+    def manifest(self) -> Manifest:
+        """What was trained, on what."""
+
+    def predict(self, fold: int | None, feature_set: pd.DataFrame, rows: pd.DataFrame) -> Predicted:
+        """Answers of one fold's model."""
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """What the stage hands out.
+
+    Attributes:
+        predictions: `betti.schemas.PREDICTIONS` with `p_0` ..., `prediction` and `label`, by fold, symbol and time.
+        metrics: every score of the run.
+        confusion: `actual`, `predicted`: one row per test row.
+        equity: `timestamp`, `strategy`, `buy_and_hold`: value of 1 invested, at every open.
+    """
+
+    predictions: pd.DataFrame
+    metrics: RunMetrics
+    confusion: pd.DataFrame
+    equity: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class _Tested:
+    """All judged test rows in order, with the (n, classes) probabilities of the run and of the baselines."""
+
+    rows: pd.DataFrame
+    run: Floats
+    majority_class: Floats
+    last_direction: Floats
+    dropped: dict[str, int]
+
+    @property
+    def y(self) -> Integers:
+        return self.rows["label"].to_numpy(dtype="int64")
+
+
+def evaluate(
+    models: TrainedRun,
+    feature_set: pd.DataFrame,
+    labels: pd.DataFrame,
+    folds: pd.DataFrame,
+    clean: pd.DataFrame,
+    *,
+    cost_bps: float,
+    slippage_bps: float,
+    decision_threshold: float,
+    trade_symbols: list[str],
+    repetitions: int,
+    confidence: float,
+    seed: int,
+) -> Evaluated:
+    """Judge one run on the rows that none of its fold models has seen.
+
+    Args:
+        models: the trained run.
+        feature_set: its inputs.
+        labels: its target's labels.
+        folds: roles of the labelled rows; only `test` rows are judged, `train` rows feed the baselines.
+        clean: bars, for baselines and fills.
+        cost_bps: commission per side, basis points of the traded value.
+        slippage_bps: slippage per side, likewise.
+        decision_threshold: probability at which a signal is acted on.
+        trade_symbols: symbols that the strategy trades; empty means all.
+        repetitions: bootstrap resamples.
+        confidence: two-sided confidence of every interval.
+        seed: of the bootstrap.
+
+    Raises:
+        NothingToEvaluate: no test row has a label and a complete input, or none can be filled.
+        BadModelInput: the model's answers are no probabilities.
+        BadParam: a symbol of `trade_symbols` has no bars.
+    """
+    tested = _test(models, feature_set, labels, folds, clean)
+    horizon = int(span_bars(tested.rows, clean).max())
+    bootstrap = Bootstrap(repetitions, confidence, seed, horizon)
+    signals = _signals(tested, decision_threshold, _traded(trade_symbols, clean))
+    strategy, held = (
+        trade(signals, clean, cost_bps=cost_bps, slippage_bps=slippage_bps) for trade in (simulate, buy_and_hold)
+    )
+    if strategy is None or held is None:
+        found = "no test row of the traded symbols is followed by the two bars that a fill needs"
+        raise NothingToEvaluate(
+            models.manifest.run, found, "Mend evaluate.trade_symbols in params.yaml, or fetch more bars"
+        )
+    metrics = _metrics(models.manifest, tested, (strategy, held), decision_threshold, bootstrap)
+    predictions = _predictions(models.manifest, tested)
+    return Evaluated(predictions, metrics, _confusion(predictions), _equity(strategy, held))
+
+
+# Predicting ---------------------------------------------------------------------------------------------------------
+
+
+def _test(
+    models: TrainedRun, feature_set: pd.DataFrame, labels: pd.DataFrame, folds: pd.DataFrame, clean: pd.DataFrame
+) -> _Tested:
+    """Every fold's test rows with the answers of the fold's own model and of the baselines."""
+    import pandas as pd
+
+    dropped: Counter[str] = Counter()
+    found = []
+    for fold in track(sorted({int(fold) for fold in folds["fold"].unique()}), "folds"):
+        train, test = (_labelled(labels, folds, fold, role, models.manifest.label) for role in ("train", "test"))
+        dropped["no_label"] += int(((folds["fold"] == fold) & (folds["role"] == "test")).sum()) - len(test)
+        if not len(test):
+            continue
+        answers = models.predict(fold, feature_set, test[[*KEY, "span_start", "span_end", models.manifest.label]])
+        dropped.update(answers.dropped)
+        kept = answers.rows[KEY].assign(_at=np.arange(len(answers.rows))).merge(test, on=KEY, validate="one_to_one")
+        kept = kept.sort_values(["symbol", "timestamp"], kind="stable")
+        if len(kept):
+            run = _checked(models.manifest, answers.output.class_probabilities)[kept.pop("_at").to_numpy()]
+            found.append((kept, run, *_baselines(kept, train, labels, clean, models.manifest)))
+    counts = {reason: count for reason, count in sorted(dropped.items()) if count}
+    if not found:
+        raise _nothing(models.manifest.run, folds, counts)
+    rows, run, majority, last = zip(*found, strict=True)
+    return _Tested(
+        pd.concat(rows, ignore_index=True), np.concatenate(run), np.concatenate(majority), np.concatenate(last), counts
+    )
+
+
+def _labelled(labels: pd.DataFrame, folds: pd.DataFrame, fold: int, role: str, label: str) -> pd.DataFrame:
+    """The label rows of one role in one fold, with `fold` and an integer `label`; unlabelled rows are left out."""
+    keys = folds.loc[(folds["fold"] == fold) & (folds["role"] == role), KEY]
+    rows = keys.merge(labels[labels[label].notna()], on=KEY, validate="one_to_one")
+    return rows.assign(fold=fold, label=rows[label].astype("int64"))
+
+
+def _nothing(run: str, folds: pd.DataFrame, dropped: Mapping[str, int]) -> NothingToEvaluate:
+    reasons = ", ".join(f"{reason} {count}" for reason, count in dropped.items())
+    asked = int((folds["role"] == "test").sum())
+    if not asked:
+        return NothingToEvaluate(run, "the folds hold no test rows", "Run `betti run --stages split --downstream`")
+    found = f"none of {asked} test rows can be judged (dropped: {reasons or 'the model answered for none'})"
+    return NothingToEvaluate(run, found, "Fetch more bars, or choose features with a shorter warm-up")
+
+
+def _checked(manifest: Manifest, probabilities: Floats) -> Floats:
+    """The probabilities, if they are some: a model that answers nonsense must not be scored."""
+    wrong = probabilities.ndim != 2 or probabilities.shape[1] != manifest.classes
+    if wrong or not np.isfinite(probabilities).all() or (probabilities < 0).any():
+        found = f"answered with shape {probabilities.shape} and values that are not {manifest.classes} probabilities"
+        raise BadModelInput(manifest.model, found, "Mend its `predict`: each row sums to 1, nothing is NaN")
+    sums = probabilities.sum(axis=1, keepdims=True)
+    if np.abs(sums - 1).max(initial=0.0) > 1e-3:
+        raise BadModelInput(manifest.model, "answered with rows that do not sum to 1", "Mend its `predict`")
+    scaled: Floats = np.asarray(probabilities, dtype="float64") / sums
+    return scaled
+
+
+def _baselines(
+    rows: pd.DataFrame, train: pd.DataFrame, labels: pd.DataFrame, clean: pd.DataFrame, manifest: Manifest
+) -> tuple[Floats, Floats]:
+    """Probabilities of the majority class and of the last direction, from what the fold's model could have known."""
+    shares = baselines.class_frequencies(train["label"].to_numpy(), manifest.classes)
+    fallback = int(shares.argmax())
+    if manifest.classes == 3:
+        horizon = int(span_bars(train, clean).max(initial=1))
+        chosen = baselines.last_move(rows, clean, horizon=horizon, fallback=fallback)
+    else:
+        chosen = baselines.last_known_label(rows, labels, manifest.label, fallback=fallback)
+    return np.tile(shares, (len(rows), 1)), baselines.nearly_certain(chosen, manifest.classes)
+
+
+# Trading ------------------------------------------------------------------------------------------------------------
+
+
+def _traded(trade_symbols: list[str], clean: pd.DataFrame) -> list[str]:
+    present = sorted({str(symbol) for symbol in clean["symbol"].unique()})
+    absent = sorted(set(trade_symbols) - set(present))
+    if absent:
+        problem = f"no bars of {', '.join(absent)}; there are {', '.join(present)} (an empty list trades all)"
+        raise BadParam("evaluate.trade_symbols", trade_symbols, problem)
+    return trade_symbols or present
+
+
+def _signals(tested: _Tested, threshold: float, symbols: list[str]) -> pd.DataFrame:
+    """`timestamp`, `symbol`, `position`; a row that several folds test (combinatorial) takes their mean probability."""
+    names = [f"p_{label}" for label in range(tested.run.shape[1])]
+    table = tested.rows[KEY].copy()
+    table[names] = tested.run
+    table["side"] = tested.rows.get("side", 1.0)
+    mean = table[table["symbol"].isin(symbols)].groupby(["symbol", "timestamp"], sort=True, as_index=False).mean()
+    position = positions(mean[names].to_numpy(), threshold, mean["side"].to_numpy(dtype="float64"))
+    return mean[KEY].assign(position=position)
+
+
+# Judging ------------------------------------------------------------------------------------------------------------
+
+
+def _metrics(
+    manifest: Manifest, tested: _Tested, traded: tuple[Simulation, Simulation], threshold: float, bootstrap: Bootstrap
+) -> RunMetrics:
+    y, times = tested.y, instants(tested.rows["timestamp"])
+    strategy, held = traded
+    others = {"majority_class": tested.majority_class, "last_direction": tested.last_direction}
+    return RunMetrics(
+        run=manifest.run,
+        model=manifest.model,
+        target=manifest.target,
+        feature_set=manifest.set,
+        seed=manifest.seed,
+        classes=manifest.classes,
+        columns=len(manifest.columns),
+        device=manifest.device,
+        folds=_by_fold(tested, threshold),
+        pooled=classification(y, tested.run, threshold),
+        intervals=score_intervals(times, y, tested.run, bootstrap),
+        trading=summarise(strategy),
+        trading_intervals=trading_intervals(strategy.returns, strategy.bars_per_year, bootstrap),
+        baselines={name: classification(y, answers, threshold) for name, answers in others.items()},
+        baseline_trading={"buy_and_hold": summarise(held)},
+        versus=_versus(tested, times, strategy, held, bootstrap),
+        versus_score=VERSUS_SCORE,
+        rows_dropped=tested.dropped,
+    )
+
+
+def _by_fold(tested: _Tested, threshold: float) -> dict[str, Classification]:
+    fold, y = tested.rows["fold"].to_numpy(), tested.y
+    return {
+        f"fold_{number}": classification(y[fold == number], tested.run[fold == number], threshold)
+        for number in np.unique(fold)
+    }
+
+
+def _versus(
+    tested: _Tested, times: Integers, strategy: Simulation, held: Simulation, bootstrap: Bootstrap
+) -> dict[str, Interval]:
+    """Paired differences, row by row or bar by bar, with their intervals; positive means the run is better."""
+    y = tested.y
+    gain = log_losses(y, tested.majority_class) - log_losses(y, tested.run)
+    right, last_right = (answers.argmax(axis=1) == y for answers in (tested.run, tested.last_direction))
+    bars = np.arange(len(strategy.returns))
+    return {
+        "majority_class": difference_interval(times, gain, bootstrap),
+        "last_direction": difference_interval(times, right.astype("float64") - last_right, bootstrap),
+        "buy_and_hold": difference_interval(bars, strategy.returns - held.returns, bootstrap),
+    }
+
+
+# Tables -------------------------------------------------------------------------------------------------------------
+
+
+def _predictions(manifest: Manifest, tested: _Tested) -> pd.DataFrame:
+    table = tested.rows[[*KEY, "fold"]].assign(model=manifest.model, run=manifest.run)
+    for label in range(manifest.classes):
+        table[f"p_{label}"] = tested.run[:, label]
+    return table.assign(
+        prediction=tested.run.argmax(axis=1).astype("float64"), label=tested.rows["label"].astype("float64")
+    )
+
+
+def _confusion(predictions: pd.DataFrame) -> pd.DataFrame:
+    whole = predictions[["label", "prediction"]].astype("int64")
+    return whole.rename(columns={"label": "actual", "prediction": "predicted"})
+
+
+def _equity(strategy: Simulation, held: Simulation) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.DataFrame({"timestamp": strategy.times, "strategy": strategy.equity, "buy_and_hold": held.equity})

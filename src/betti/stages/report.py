@@ -1,0 +1,77 @@
+"""The report: everything a reader needs in the morning, as one HTML page that loads nothing from anywhere.
+
+It reads each item of a mapping once and lets it go, so that one family or one run is in memory at a time. What does
+not belong here: pictures and words (`betti.charts`), and lineage, versions or seconds, which the flow fills in.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from betti.charts import sections
+from betti.charts.page import page, run_section
+from betti.charts.run_section import reproducibility_section, run_body, runs_section
+from betti.charts.verdict import leaderboard_section, verdict_section
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pandas as pd
+
+    from betti.expectations.result import Validation
+    from betti.records import Champion, Leaderboard, RunMetrics
+
+__all__ = ["report"]
+
+
+def report(
+    clean: pd.DataFrame,
+    validation: Validation,
+    features: Mapping[str, pd.DataFrame],
+    labels: Mapping[str, pd.DataFrame],
+    folds: Mapping[str, pd.DataFrame],
+    learning: Mapping[str, pd.DataFrame],
+    predictions: Mapping[str, pd.DataFrame],
+    metrics: Mapping[str, RunMetrics],
+    equity: Mapping[str, pd.DataFrame],
+    leaderboard: Leaderboard,
+    champion: Champion,
+    *,
+    title: str,
+    max_points: int,
+) -> str:
+    """The whole page as HTML; equal inputs give equal bytes.
+
+    Args:
+        clean: columns as in `betti.schemas.BARS`.
+        validation: what validation found.
+        features: family -> feature table.
+        labels: target -> label table.
+        folds: target -> fold table.
+        learning: run -> `fold`, `epoch`, `train_loss`, `valid_loss`; fold -1 is the final model; may be empty.
+        predictions: run -> table with `p_0` ..., `prediction` and `label`.
+        metrics: run -> its scores.
+        equity: run -> `timestamp`, `strategy`, `buy_and_hold`.
+        leaderboard: every run, best first.
+        champion: the gate's verdict.
+        title: heading of the page.
+        max_points: points drawn per line, at most.
+    """
+    scores = {name: metrics[name] for name in metrics}
+    bodies = {
+        name: run_body(scores[name], learning[name], predictions[name], equity[name], max_points) for name in scores
+    }
+    return page(
+        title,
+        [
+            verdict_section(champion, leaderboard, scores),
+            sections.data_section(clean, validation.summary),
+            sections.features_section({name: sections.family(name, features[name]) for name in features}),
+            sections.labels_section({name: sections.target(name, labels[name]) for name in labels}),
+            sections.folds_section({name: sections.fold_picture(name, folds[name]) for name in folds}),
+            runs_section(bodies),
+            leaderboard_section(leaderboard),
+            reproducibility_section(scores),
+            run_section(),
+        ],
+    )

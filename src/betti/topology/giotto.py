@@ -1,0 +1,73 @@
+"""Vietoris-Rips persistence by giotto-tda: the reference backend.
+
+giotto-tda and giotto-ph are AGPL-3.0 and take seconds to import, so they are imported when used. What does not belong
+here: checking clouds, and cleaning and sorting diagrams (`betti.topology.persistence`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from betti.errors import PartUnavailable
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+
+__all__ = ["diagrams"]
+
+# Distances of one batch, in matrix entries: 32 MB of float64.
+_BATCH_ENTRIES = 2**22
+
+
+def diagrams(clouds: Floats, max_dimension: int) -> list[list[Floats]]:
+    """Diagrams of clouds of one size, to float32 accuracy relative to each cloud's extent.
+
+    Args:
+        clouds: (count, points, coordinates), finite, points >= 2.
+        max_dimension: the highest homology dimension.
+
+    Returns:
+        Per cloud, per dimension: (k, 2) births and deaths in any order; zero-length pairs may be among them.
+
+    Raises:
+        PartUnavailable: giotto-tda is not installed here.
+    """
+    try:
+        from gtda.homology import VietorisRipsPersistence
+    except ImportError as cause:
+        raise PartUnavailable("persistence backend", "giotto", cause) from cause
+
+    dimensions = tuple(range(max_dimension + 1))
+    transformer = VietorisRipsPersistence(metric="precomputed", homology_dimensions=dimensions, n_jobs=1)
+    size = max(1, _BATCH_ENTRIES // clouds.shape[1] ** 2)
+    found: list[list[Floats]] = []
+    for start in range(0, len(clouds), size):
+        found.extend(_batch(clouds[start : start + size], transformer, dimensions))
+    return found
+
+
+def _batch(clouds: Floats, transformer: object, dimensions: tuple[int, ...]) -> list[list[Floats]]:
+    """One call of giotto-tda, and its triples (birth, death, dimension) taken apart."""
+    distances, exponents = _distances(clouds)
+    triples = transformer.fit_transform(distances)  # type: ignore[attr-defined]  # giotto-tda is untyped
+    pairs = np.ldexp(triples[:, :, :2].astype(np.float64), exponents[:, None, None])
+    owners = triples[0, :, 2]  # the same layout in every cloud of the batch: padded with zero-length pairs
+    return [[cloud[owners == dimension] for dimension in dimensions] for cloud in pairs]
+
+
+def _distances(clouds: Floats) -> tuple[Floats, NDArray[np.int32]]:
+    """Euclidean distance matrices over a power of two per cloud, and its exponent.
+
+    From differences, not from dot products as scikit-learn's, which lose half the digits of near points. giotto-ph
+    stores float32: the power of two costs no accuracy and keeps clouds of any extent inside its range.
+    """
+    from scipy.spatial.distance import pdist, squareform
+
+    extents = (clouds.max(axis=1) / 2 - clouds.min(axis=1) / 2).max(axis=1)
+    exponents = np.frexp(extents)[1].astype(np.int32)
+    scaled = np.ldexp(clouds, -exponents[:, None, None])
+    return np.stack([squareform(pdist(cloud)) for cloud in scaled]), exponents

@@ -1,0 +1,109 @@
+"""One stage as a Prefect task: bring it up to date, and show what became of it.
+
+DVC is the one cache: Prefect neither caches nor persists results here.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from prefect import get_run_logger, task
+from prefect.artifacts import create_progress_artifact, create_table_artifact, update_progress_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.events import emit_event
+from prefect.states import Completed, State
+
+from tasks import body, lineage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from logging import Logger, LoggerAdapter
+
+    from tasks.journal import Journal
+    from tasks.record import Outcome, Workspace
+
+__all__ = ["Context", "run_stage"]
+
+SLOW_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Context:
+    """What every stage of one flow run shares."""
+
+    workspace: Workspace
+    journal: Journal
+    announce: Callable[[str, str, float], None]
+
+
+@task(cache_policy=NO_CACHE, persist_result=False, task_run_name="{name}")
+def run_stage(name: str, force: bool, untouched: bool, upstream: list[str], context: Context) -> State | str:
+    """Bring one stage up to date.
+
+    Args:
+        name: the stage as dvc.yaml names it.
+        force: run it even when nothing changed.
+        untouched: neither it nor anything it is made from is stale, as a look at all stages found.
+        upstream: states of the stages it reads from; passing them draws the edges of the run graph.
+        context: the workspace, the journal, and who is told.
+
+    Returns:
+        "ran", or a completed state named Cached or Restored whose data says so.
+    """
+    del upstream
+    log = get_run_logger()
+    if untouched and not force:
+        context.announce(name, "cached", 0.0)
+        return Completed(name="Cached", message="nothing it depends on changed", data="cached")
+    context.announce(name, "running", 0.0)
+    told = _Progress(name, log)
+    outcome = context.workspace.bring_up_to_date(
+        name, lambda: body.run(context.workspace.root, name, told.tell, log.info), force
+    )
+    context.journal.add(outcome)
+    _show(outcome, context)
+    context.announce(name, outcome.state, outcome.seconds)
+    log.info("%s: %s in %.2f s", name, outcome.state, outcome.seconds)
+    if outcome.state == "ran":
+        return "ran"
+    return Completed(name=outcome.state.capitalize(), message=f"DVC: {outcome.state}", data=outcome.state)
+
+
+def _show(outcome: Outcome, context: Context) -> None:
+    """A table of what went in and out, and an event that automations can react to."""
+    table = [asdict(row) for row in lineage.rows(context.workspace.root, outcome.entries)]
+    create_table_artifact(
+        key="stage-" + outcome.stage.replace("@", "-").replace("_", "-").lower(),
+        table=table,
+        description=f"**{outcome.stage}**: {outcome.state} in {outcome.seconds:.2f} s",
+    )
+    emit_event(
+        event=f"betti.stage.{outcome.state}",
+        resource={"prefect.resource.id": f"betti.stage.{outcome.stage}"},
+        payload={"seconds": outcome.seconds, "outs": {r["path"]: r["md5"] for r in table if r["kind"] == "out"}},
+    )
+
+
+class _Progress:
+    """A progress artifact for a stage that turns out to be slow; a quick one makes none."""
+
+    def __init__(self, name: str, log: Logger | LoggerAdapter[Logger]) -> None:
+        self._name, self._log = name, log
+        self._started = self._said = time.monotonic()
+        self._artifact = None
+
+    def tell(self, done: int, total: int, what: str) -> None:
+        """Show how far the stage is, at most every two seconds."""
+        now = time.monotonic()
+        if now - self._started < SLOW_SECONDS or (now - self._said < 2.0 and done < total):
+            return
+        self._said = now
+        share = 100.0 * done / max(total, 1)
+        if self._artifact is None:
+            key = "progress-" + self._name.replace("@", "-").replace("_", "-").lower()
+            self._artifact = create_progress_artifact(progress=share, key=key, description=self._name)
+        else:
+            update_progress_artifact(self._artifact, progress=share)
+        self._log.info("%s: %d of %d (%s)", self._name, done, total, what)

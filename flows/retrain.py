@@ -20,7 +20,7 @@ from prefect.runtime import flow_run
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from betti import binding, catalog, io, params, parts
-from flows import clock, dag, publish, reconcile
+from flows import clock, dag, dashboard, publish, reconcile
 from tasks import holding, lineage, policy
 from tasks.journal import Journal
 from tasks.record import Workspace
@@ -184,6 +184,13 @@ def _show(workspace: Workspace, graph: dag.Dag, states: dict[str, str], journal:
     create_markdown_artifact(key="pipeline-lineage", markdown=text, description="What was made from what, with hashes")
     page = lineage.publish(workspace.root, graph.upstreams, states, notes, recorded)
     if page is not None:
-        create_link_artifact(key="report", link=page.as_uri(), link_text="the HTML report of this run")
         docs = catalog.artifact("validation").at(workspace.root) / "incoming.html"
-        create_link_artifact(key="data-docs", link=docs.as_uri(), link_text="the data docs of this run")
+        for key, words, path in (("report", "the HTML report", page), ("data-docs", "the data docs", docs)):
+            create_link_artifact(key=key, link=_address(path, workspace.root), link_text=f"{words} of this run")
+
+
+def _address(page: Path, root: Path) -> str:
+    """Where a browser finds a page: on the dashboard's report server where that runs, else as a file."""
+    web = dashboard.report_address(params.load(root).flow.report_port)
+    reports = root / dashboard.REPORTS
+    return f"{web}/{page.relative_to(reports).as_posix()}" if server.answers(web, timeout=0.2) else page.as_uri()

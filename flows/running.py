@@ -63,7 +63,7 @@ def _run_flow(
     console: Console, stages: list[str], runs: list[str], downstream: bool, force: bool, wanted: int, stale: int
 ) -> None:
     # The terminal shows one line per stage; Prefect's own lines go to the dashboard's Logs tab.
-    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "ERROR")
+    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
     from flows import server
 
     api = server.choose()

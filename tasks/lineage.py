@@ -212,8 +212,10 @@ def _drawing(graph: Mapping[str, tuple[str, ...]], states: Mapping[str, str], no
         place[stage] = (column * (width + gap_x) + 8, line * (height + gap_y) + 8)
     total = (max(columns.values(), default=0) + 1) * (width + gap_x), max(used.values(), default=1) * (height + gap_y)
     parts = [
-        ('<div class="scroll">'
-        f'<svg role="img" aria-label="lineage graph" width="{total[0]}" height="{total[1] + 16}" font-size="11">')
+        (
+            '<div class="scroll">'
+            f'<svg role="img" aria-label="lineage graph" width="{total[0]}" height="{total[1] + 16}" font-size="11">'
+        )
     ]
     for stage, ups in graph.items():
         x2, y2 = place[stage][0], place[stage][1] + height // 2

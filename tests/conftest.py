@@ -15,7 +15,9 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 
-def random_bars(rows: int, seed: int = 0, symbol: str = "AAA", start: str = "2001-01-01", freq: str = "1D") -> pd.DataFrame:
+def random_bars(
+    rows: int, seed: int = 0, symbol: str = "AAA", start: str = "2001-01-01", freq: str = "1D"
+) -> pd.DataFrame:
     """A log random walk with plausible ranges and volumes, in the layout of `betti.schemas.BARS`."""
     rng = np.random.default_rng(seed)
     close = 100 * np.exp(np.cumsum(rng.normal(0, 0.01, rows)))

@@ -45,18 +45,19 @@ def _imports(module: str) -> frozenset[str]:
 def closure(*modules: str) -> dict[str, Path]:
     """Every betti module that these modules import, directly or not, themselves included: name -> file.
 
-    A package counts where one of its modules is imported, since Python runs its `__init__` first.
+    A package counts where one of its modules is imported, since Python runs its `__init__` first; betti's own does
+    not: it holds the version, and a release must not retrain everything.
     """
     seen: dict[str, Path] = {}
     todo = list(modules)
     while todo:
         module = todo.pop()
         origin = _origin(module)
-        if origin is None or module in seen:
+        if origin is None or module in seen or module == "betti":
             continue
         seen[module] = origin
         todo.extend(_imports(module))
-        if "." in module:
+        if module.count(".") > 1:
             todo.append(module.rpartition(".")[0])
     return dict(sorted(seen.items()))
 

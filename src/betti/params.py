@@ -110,6 +110,8 @@ class Flow(_Block):
     workers: int = Field(ge=1, le=64, description="stages side by side")
     lock_wait_seconds: float = Field(ge=0, le=86_400, description="wait this long for a workspace another run holds")
     parts_cache_gb: float = Field(gt=0, le=10_000, description="size at which unused parts are dropped")
+    cron: str = Field(min_length=9, description="when the nightly deployment runs, UTC")
+    report_port: int = Field(ge=1024, le=65535, description="where `make dashboard` serves the report, on this machine")
     commit: bool = Field(description="the nightly flow commits asof.yaml, dvc.lock and metrics to git")
 
 

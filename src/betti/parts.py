@@ -72,13 +72,14 @@ def _base(recipe: Recipe) -> bytes:
     return hashlib.blake2b("\0".join(facts).encode()).digest()
 
 
-def _numbers(bars: pd.DataFrame) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+def _numbers(bars: pd.DataFrame) -> tuple[NDArray[Any], NDArray[Any]]:
     """The bars as bytes to hash: times, and every numeric column in the schema's order."""
     import numpy as np
 
     columns = [name for name in BARS.names[2:] if name in bars.columns]
     values = np.ascontiguousarray(bars[columns].to_numpy(dtype="float64"))
-    return bars["timestamp"].astype("int64").to_numpy(), values
+    times = bars["timestamp"].astype("int64").to_numpy(dtype="int64")
+    return times, values
 
 
 def build(bars: pd.DataFrame, recipe: Recipe, cache_folder: Path) -> dict[tuple[str, str], Path]:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["SETS", "FeatureSet"]
+from betti.errors import UnknownName
+
+__all__ = ["SETS", "FeatureSet", "declared"]
 
 
 @dataclass(frozen=True)
@@ -20,8 +22,8 @@ class FeatureSet:
 
 
 SETS = {
-    declared.name: declared
-    for declared in (
+    one.name: one
+    for one in (
         FeatureSet(
             "boosting_optimal",
             ("technical__*", "complexity__*", "topology__entropy_*", "topology__total_*", "topology__landscape_*"),
@@ -35,3 +37,10 @@ SETS = {
         FeatureSet("topology_only", ("topology__*",), "the 214 topological numbers alone, to see what they carry"),
     )
 }
+
+
+def declared(name: str) -> FeatureSet:
+    """One declared feature set, or `UnknownName`."""
+    if name not in SETS:
+        raise UnknownName("feature set", name, SETS)
+    return SETS[name]

@@ -11,8 +11,8 @@ With n = `window`, c close, r one-bar log return, v volume, all sums over the la
 | directional_result | sum r / sqrt(n x sum r^2) | share of the largest possible, -1..1 | Andersen et al. 2003 |
 | volume_price_alignment | correlation of v and abs(r) | correlation, -1..1 | Karpoff 1987 |
 
-Brock, Lakonishok and LeBaron 1992 compare a short and a long mean; Andersen, Bollerslev, Diebold and Labys 2003 give the
-realised variance (sum r^2) that `directional_result` divides by.
+Brock, Lakonishok and LeBaron 1992 compare a short and a long mean; Andersen, Bollerslev, Diebold and Labys 2003 give
+the realised variance (sum r^2) that `directional_result` divides by.
 
 Support at bar s is the lowest low of the n bars before it. A bar tests it when its low comes within a quarter of the
 mean range (high - low, n bars) of it or falls below; its rebound is (close - support) / mean range, cut to -1..1:

@@ -80,7 +80,9 @@ class _Market:
     @property
     def true_range(self) -> Floats:
         """Range of the bar, the previous close included (Wilder 1978)."""
-        return np.maximum(self.high, self.before) - np.minimum(self.low, self.before)
+        highest: Floats = np.maximum(self.high, self.before)
+        lowest: Floats = np.minimum(self.low, self.before)
+        return highest - lowest
 
 
 def lookback() -> int:

@@ -94,7 +94,8 @@ def compute(
     warm_up = lookback(window=window, delay=delay, dimension=dimension, stride=stride)
     names = columns(bins=bins, layers=layers, stride=stride)
     table = np.full((len(bars), len(names)), np.nan)
-    ends = _ends(bars["timestamp"].astype("int64").to_numpy(dtype=np.int64), window, stride)[warm_up:]
+    times = np.asarray(bars["timestamp"].astype("int64"), dtype=np.int64)
+    ends = _ends(times, window, stride)[warm_up:]
     if len(ends):
         used, which = np.unique(ends, return_inverse=True)
         windows = sliding_window_view(bars["close"].to_numpy(dtype="float64"), window)[used - (window - 1)]

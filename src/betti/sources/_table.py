@@ -105,11 +105,16 @@ def _numbers(values: pd.Series, where: object, name: str, first_line: int) -> pd
     import pandas as pd
 
     numbers = pd.to_numeric(values, errors="coerce").astype("float64")
-    text = numbers.isna() & values.notna() & ~values.astype(str).str.strip().str.lower().isin(["", "nan", "null"])
+    text = numbers.isna() & values.notna() & ~_texts(values).str.strip().str.lower().isin(["", "nan", "null"])
     if text.any():
         row = int(text.to_numpy().argmax())
         raise BadBars(where, f"{name} is {values.iloc[row]!r} in line {row + first_line}", "It takes a number there")
     return numbers
+
+
+def _texts(values: pd.Series) -> pd.Series[str]:
+    """Every value as text."""
+    return values.map(str).astype("str")
 
 
 def _times(values: pd.Series, where: object, unit: str | None, timezone: str | None, first_line: int) -> pd.Series:
@@ -142,7 +147,8 @@ def _from_epoch(values: pd.Series, where: object, unit: str, first_line: int) ->
             f"timestamp {values.iloc[row]} in line {row + first_line} is no time in '{unit}'",
             "Check ingest.options.unit: s, ms, us or ns",
         )
-    return pd.to_datetime((seconds * 1e6).round().astype("int64"), unit="us", utc=True)
+    stamps: pd.Series = pd.to_datetime((seconds * 1e6).round().astype("int64"), unit="us", utc=True)
+    return stamps
 
 
 def _from_text(values: pd.Series, where: object, timezone: str | None, first_line: int) -> pd.Series:
@@ -152,7 +158,7 @@ def _from_text(values: pd.Series, where: object, timezone: str | None, first_lin
         return values
     if pd.api.types.is_numeric_dtype(values):
         raise BadBars(where, f"timestamp is a number ({values.iloc[0]})", "Set ingest.options.unit to s, ms, us or ns")
-    texts = values.astype(str)
+    texts = _texts(values)
     zoned = texts.str.contains(r"(?:[+-]\d{2}:?\d{2}|Z|UTC)$", regex=True)
     if zoned.all():
         return pd.to_datetime(texts, utc=True, errors="coerce", format="ISO8601")
@@ -177,7 +183,7 @@ def _localised(naive: pd.Series, where: object, timezone: str, first_line: int) 
         zone = ZoneInfo(timezone)
     except (ZoneInfoNotFoundError, ValueError) as cause:
         raise BadParam("ingest.options.timezone", timezone, "it takes an IANA name such as America/New_York") from cause
-    local = naive.dt.tz_localize(zone, ambiguous="NaT", nonexistent="NaT")
+    local: pd.Series = naive.dt.tz_localize(zone, ambiguous="NaT", nonexistent="NaT")
     lost = local.isna() & naive.notna()
     if lost.any():
         row = int(lost.to_numpy().argmax())

@@ -67,7 +67,11 @@ def split(
 
 
 def _roles(
-    labels: pd.DataFrame, past: np.ndarray, block: np.ndarray, valid_share: float, embargo: pd.Timedelta
+    labels: pd.DataFrame,
+    past: NDArray[np.datetime64],
+    block: NDArray[np.datetime64],
+    valid_share: float,
+    embargo: pd.Timedelta,
 ) -> NDArray[np.object_]:
     """The role of every labelled row in the fold that tests `block` and trains on `past` (sorted instants)."""
     import numpy as np

@@ -6,7 +6,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from betti.errors import BadInput
-from betti.features import feature_set as declared
+from betti.features._sets import declared
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -6,7 +6,7 @@ here: checking clouds, and cleaning and sorting diagrams (`betti.topology.persis
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -50,10 +50,10 @@ def diagrams(clouds: Floats, max_dimension: int) -> list[list[Floats]]:
     return found
 
 
-def _batch(clouds: Floats, transformer: object, dimensions: tuple[int, ...]) -> list[list[Floats]]:
+def _batch(clouds: Floats, transformer: Any, dimensions: tuple[int, ...]) -> list[list[Floats]]:
     """One call of giotto-tda, and its triples (birth, death, dimension) taken apart."""
     distances, exponents = _distances(clouds)
-    triples = transformer.fit_transform(distances)  # type: ignore[attr-defined]  # giotto-tda is untyped
+    triples = transformer.fit_transform(distances)
     pairs = np.ldexp(triples[:, :, :2].astype(np.float64), exponents[:, None, None])
     owners = triples[0, :, 2]  # the same layout in every cloud of the batch: padded with zero-length pairs
     return [[cloud[owners == dimension] for dimension in dimensions] for cloud in pairs]

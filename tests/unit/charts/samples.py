@@ -122,7 +122,9 @@ def trading(sharpe: float = 0.4) -> records.Trading:
     )  # fmt: skip
 
 
-def metrics(run: str, *, auc: float | None = 0.53, classes: int = 3, edge: float = 0.0, device: str = "cpu") -> records.RunMetrics:
+def metrics(
+    run: str, *, auc: float | None = 0.53, classes: int = 3, edge: float = 0.0, device: str = "cpu"
+) -> records.RunMetrics:
     around = records.Interval(estimate=edge, low=edge - 0.02, high=edge + 0.02)
     return records.RunMetrics(
         run=run, model="logistic", target="direction_5", feature_set="boosting_optimal", seed=7, classes=classes,

@@ -123,3 +123,8 @@ def test_two_classes_trade_the_side_of_the_label():
     side = np.array([1.0, -1.0, 0.0, np.nan, 1.0])
     assert positions(probabilities, 0.5, side).tolist() == [1, -1, 0, 0, 0]
     assert positions(probabilities, 0.5).tolist() == [1, 1, 1, 1, 0]
+
+
+def test_a_tie_for_the_largest_decides_nothing():
+    tied = np.array([[0.4, 0.2, 0.4], [0.4, 0.4, 0.2], [1 / 3, 1 / 3, 1 / 3]])
+    assert positions(tied, 0.3).tolist() == [0, 0, 0]

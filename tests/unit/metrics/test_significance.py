@@ -63,6 +63,8 @@ def test_rows_of_one_instant_are_drawn_together():
     together, apart = (difference_interval(instants, values, bootstrap) for values in (shared, alone))
     # Ten copies of one number are one observation, not ten.
     assert together.high - together.low > 2 * (apart.high - apart.low)
+    once = difference_interval(np.arange(100), shared[::10], bootstrap)
+    assert together.model_dump() == pytest.approx(once.model_dump())
 
 
 def test_the_block_is_at_least_the_horizon_and_grows_with_dependence():

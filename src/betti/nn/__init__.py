@@ -1,0 +1,1 @@
+"""Torch blocks that several models share. What does not belong here: training them (`betti.training`), whole models."""

@@ -1,0 +1,290 @@
+"""The laws of features, over every registered family: a new file in the folder is under test the moment it is there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from betti import features
+from betti.errors import BadParam, UnknownName
+from betti.features import FeatureFamily
+from tests.conftest import random_bars
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+# Families that are slow at default knobs get smaller ones; every other family is tested at its defaults.
+SMALLER: dict[str, list[dict[str, Any]]] = {
+    "topology": [
+        {"window": 40, "delay": 2, "bins": 20},
+        {"window": 40, "delay": 2, "bins": 20, "stride": 3},
+    ],
+}
+CASES = [(name, knobs) for name in features.FOLDER.names() for knobs in SMALLER.get(name, [{}])]
+TAIL = 40  # rows after the warm-up
+
+PRICE_SCALE_FREE = {"technical", "complexity", "topology"}
+NEEDS_VOLUME = {
+    "technical": {"mfi_14", "obv_20", "cmf_20", "vwap_distance_20", "volume_z_20", "volume_ratio_5_20"},
+    "complexity": {"volume_price_alignment"},
+}
+OUT_OF_RANGE = [
+    ("complexity", "window", 2),
+    ("complexity", "window", "many"),
+    ("topology", "window", 4),
+    ("topology", "stride", 0),
+    ("topology", "bins", 1),
+    ("topology", "grid_max", 0.0),
+    ("topology", "delay", 126),
+]
+
+every_family = pytest.mark.parametrize(("name", "knobs"), CASES, ids=[f"{n}-{len(k)}" for n, k in CASES])
+few = settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+
+Compute = "Callable[[pd.DataFrame], pd.DataFrame]"
+
+
+def warm_up(name: str, knobs: dict[str, Any]) -> int:
+    family = features.family(name)
+    return family.lookback(**(features._knobs.checked(family.function, knobs, name)))
+
+
+def market(name: str, knobs: dict[str, Any], seed: int = 3) -> pd.DataFrame:
+    return random_bars(warm_up(name, knobs) + TAIL, seed)
+
+
+def numbers(table: pd.DataFrame) -> np.ndarray:
+    return table.iloc[:, 2:].to_numpy()
+
+
+def corrupted(bars: pd.DataFrame, rows: slice, seed: int) -> pd.DataFrame:
+    """Those bars at wildly other levels; high stays the highest and low the lowest."""
+    rng = np.random.default_rng(seed)
+    copy = bars.copy()
+    count = len(copy.iloc[rows])
+    factor = np.exp(rng.normal(0, 3, count))
+    for column in ("open", "high", "low", "close"):
+        copy.iloc[rows, copy.columns.get_loc(column)] *= factor
+    copy.iloc[rows, copy.columns.get_loc("volume")] *= np.exp(rng.normal(0, 3, count))
+    return copy
+
+
+def assert_no_future(compute: Compute, bars: pd.DataFrame, t: int, seed: int = 0) -> None:
+    """No value at or before row t changes, bit for bit, when what follows is cut off or corrupted."""
+    present = numbers(compute(bars))[: t + 1].tobytes()
+    assert numbers(compute(bars.iloc[: t + 1])).tobytes() == present, f"truncating after row {t} changed its past"
+    for rows in (slice(t + 1, None), slice(t + 1, t + 2), slice(len(bars) - 1, None)):
+        if rows.start > t:
+            table = compute(corrupted(bars, rows, seed))
+            assert numbers(table)[: t + 1].tobytes() == present, f"corrupting {rows} changed row {t} or before"
+
+
+# --- no future
+
+
+@every_family
+@few
+@given(data=st.data())
+def test_no_future(name: str, knobs: dict[str, Any], data: st.DataObject) -> None:
+    bars = market(name, knobs)
+    t = data.draw(st.integers(warm_up(name, knobs) - 1, len(bars) - 1), label="t")
+    assert_no_future(lambda b: features.compute(name, b, **knobs), bars, t, seed=t)
+
+
+@every_family
+def test_no_future_at_the_last_bar_but_one(name: str, knobs: dict[str, Any]) -> None:
+    bars = market(name, knobs, seed=4)
+    assert_no_future(lambda b: features.compute(name, b, **knobs), bars, len(bars) - 2)
+
+
+def assert_no_future_anywhere(compute: Compute, bars: pd.DataFrame) -> None:
+    for t in range(5, len(bars) - 1):
+        assert_no_future(compute, bars, t)
+
+
+LEAKS: dict[str, Callable[[pd.DataFrame], pd.Series]] = {
+    "next return": lambda bars: bars["close"].shift(-1) / bars["close"] - 1,
+    "centred mean": lambda bars: bars["close"].rolling(5, center=True, min_periods=1).mean(),
+    "z-score of the whole": lambda bars: (bars["close"] - bars["close"].mean()) / bars["close"].std(),
+    "last bar alone": lambda bars: bars["close"] / bars["close"].iloc[-1],
+    "backward fill": lambda bars: bars["close"].where(bars["close"].diff() > 0).bfill(),
+}
+
+
+@pytest.mark.parametrize("leak", LEAKS)
+def test_the_checker_catches_a_leak(leak: str) -> None:
+    leaky = FeatureFamily("leaky", ("leaky__x",), lambda: 1, lambda bars: pd.DataFrame({"x": LEAKS[leak](bars)}))
+    bars = random_bars(60, 5)
+    with pytest.raises(AssertionError, match="changed"):
+        assert_no_future_anywhere(leaky.compute, bars)
+
+
+# --- a finite past
+
+
+@every_family
+def test_a_slice_with_its_lookback_gives_the_same_values(name: str, knobs: dict[str, Any]) -> None:
+    back = warm_up(name, knobs)
+    bars = random_bars(back + 60, 6)
+    whole = numbers(features.compute(name, bars, **knobs))
+    for row in (back, back + 17, back + 59):
+        part = numbers(features.compute(name, bars.iloc[row - back : row + 1], **knobs))
+        np.testing.assert_allclose(part[-1], whole[row], rtol=1e-5, atol=1e-6)
+
+
+@every_family
+def test_bars_older_than_the_lookback_do_not_matter(name: str, knobs: dict[str, Any]) -> None:
+    back = warm_up(name, knobs)
+    bars = random_bars(back + 60, 7)
+    other = corrupted(bars, slice(0, 20), seed=1)
+    before, after = (numbers(features.compute(name, b, **knobs))[back + 20 :] for b in (bars, other))
+    np.testing.assert_allclose(after, before, rtol=1e-5, atol=1e-6)
+
+
+# --- form
+
+
+@every_family
+def test_form(name: str, knobs: dict[str, Any]) -> None:
+    back = warm_up(name, knobs)
+    bars = market(name, knobs)
+    bars.index = pd.Index(np.arange(len(bars))[::-1] * 7)
+    kept = bars.copy(deep=True)
+    table = features.compute(name, bars, **knobs)
+    pd.testing.assert_frame_equal(bars, kept)
+    pd.testing.assert_index_equal(table.index, bars.index)
+    assert list(table.columns[:2]) == ["timestamp", "symbol"]
+    assert all(column.startswith(f"{name}__") and column.islower() for column in table.columns[2:])
+    assert table.columns.is_unique
+    assert set(table.dtypes.iloc[2:]) == {np.dtype("float32")}
+    assert np.isnan(numbers(table)[:back]).all()
+    assert np.isfinite(numbers(table)[back:]).all()
+
+
+@pytest.mark.parametrize("name", features.FOLDER.names())
+def test_declared_columns_are_the_columns_at_default_knobs(name: str) -> None:
+    family = features.family(name)
+    table = features.compute(name, random_bars(3))
+    assert tuple(table.columns[2:]) == family.columns
+
+
+@every_family
+def test_symbols_do_not_mix(name: str, knobs: dict[str, Any]) -> None:
+    first, second = market(name, knobs, 1), market(name, knobs, 2).assign(symbol="BBB")
+    mixed = pd.concat([first, second]).sort_values(["timestamp", "symbol"]).reset_index(drop=True)
+    table = features.compute(name, mixed, **knobs)
+    for bars in (first, second):
+        own = table[table["symbol"] == bars["symbol"].iloc[0]]
+        assert numbers(own).tobytes() == numbers(features.compute(name, bars, **knobs)).tobytes()
+
+
+# --- degenerate markets
+
+
+def flat(bars: pd.DataFrame) -> pd.DataFrame:
+    return bars.assign(open=0.1, high=0.1, low=0.1, close=0.1)
+
+
+def flat_later(bars: pd.DataFrame) -> pd.DataFrame:
+    copy = bars.copy()
+    copy.loc[copy.index[10:], ["open", "high", "low", "close"]] = 101.3
+    return copy
+
+
+def one_tick(bars: pd.DataFrame) -> pd.DataFrame:
+    copy = flat(bars)
+    copy.loc[copy.index[-20:], "high"] = 0.1 + 1e-5
+    copy.loc[copy.index[-20:], "close"] = 0.1 + 1e-5
+    return copy
+
+
+def scaled(factor: float) -> Callable[[pd.DataFrame], pd.DataFrame]:
+    def scale(bars: pd.DataFrame) -> pd.DataFrame:
+        return bars.assign(**{c: bars[c] * factor for c in ("open", "high", "low", "close")})
+
+    return scale
+
+
+def some_zero_volume(bars: pd.DataFrame) -> pd.DataFrame:
+    return bars.assign(volume=bars["volume"].where(np.arange(len(bars)) % 3 > 0, 0.0))
+
+
+DEGENERATE: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
+    "flat": flat,
+    "flat after ten bars": flat_later,
+    "one tick": one_tick,
+    "tiny prices": scaled(1e-11),
+    "huge prices": scaled(1e7),
+    "every third bar without volume": some_zero_volume,
+    "some null volume": lambda bars: some_zero_volume(bars).replace({"volume": {0.0: np.nan}}),
+    "constant volume": lambda bars: bars.assign(volume=7.0),
+    "doji": lambda bars: bars.assign(open=bars["close"]),
+    "no range": lambda bars: bars.assign(open=bars["close"], high=bars["close"], low=bars["close"]),
+}
+
+
+@pytest.mark.parametrize("case", DEGENERATE)
+@every_family
+def test_degenerate_markets_give_finite_values(name: str, knobs: dict[str, Any], case: str) -> None:
+    bars = DEGENERATE[case](market(name, knobs))
+    table = features.compute(name, bars, **knobs)
+    finite = np.isfinite(numbers(table)[warm_up(name, knobs) :]).all(axis=0)
+    assert finite.all(), list(table.columns[2:][~finite])
+
+
+@pytest.mark.parametrize("volume", [0.0, np.nan])
+@every_family
+def test_a_market_without_volume_misses_its_volume_columns(name: str, knobs: dict[str, Any], volume: float) -> None:
+    table = features.compute(name, market(name, knobs).assign(volume=volume), **knobs)
+    values = numbers(table)[warm_up(name, knobs) :]
+    missing = {f"{name}__{column}" for column in NEEDS_VOLUME.get(name, ())}
+    for column, column_values in zip(table.columns[2:], values.T, strict=True):
+        assert (np.isnan if column in missing else np.isfinite)(column_values).all(), column
+
+
+@pytest.mark.parametrize("rows", [0, 1, 2, 7, 13])
+@every_family
+def test_short_frames_are_all_warm_up(name: str, knobs: dict[str, Any], rows: int) -> None:
+    table = features.compute(name, random_bars(20).iloc[:rows], **knobs)
+    assert len(table) == rows
+    assert np.isnan(numbers(table)).all()
+
+
+@every_family
+def test_the_first_row_after_the_warm_up(name: str, knobs: dict[str, Any]) -> None:
+    back = warm_up(name, knobs)
+    bars = random_bars(back + 1)
+    assert np.isnan(numbers(features.compute(name, bars.iloc[:back], **knobs))).all()
+    assert np.isfinite(numbers(features.compute(name, bars, **knobs))[back]).all()
+
+
+@pytest.mark.parametrize(("name", "knobs"), [case for case in CASES if case[0] in PRICE_SCALE_FREE])
+def test_prices_in_another_unit_change_nothing(name: str, knobs: dict[str, Any]) -> None:
+    bars = market(name, knobs)
+    before, after = (numbers(features.compute(name, b, **knobs)) for b in (bars, scaled(1000.0)(bars)))
+    np.testing.assert_allclose(after, before, rtol=1e-4, atol=1e-5)
+
+
+# --- knobs
+
+
+@pytest.mark.parametrize("name", features.FOLDER.names())
+def test_an_unknown_knob_is_named(name: str) -> None:
+    with pytest.raises(UnknownName, match="no_such_knob"):
+        features.compute(name, random_bars(5), no_such_knob=1)
+
+
+@pytest.mark.parametrize(("name", "knob", "value"), OUT_OF_RANGE)
+def test_a_knob_out_of_range_is_refused(name: str, knob: str, value: object) -> None:
+    with pytest.raises(BadParam, match=knob):
+        features.compute(name, random_bars(5), **{knob: value})
+
+
+def test_an_unknown_family_is_named() -> None:
+    with pytest.raises(UnknownName, match="technical"):
+        features.compute("techincal", random_bars(5))

@@ -6,12 +6,11 @@ from flows import server  # first: it chooses the API that Prefect, imported nex
 
 server.choose()
 
-from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from prefect import flow, get_run_logger
 from prefect.artifacts import create_link_artifact, create_markdown_artifact
@@ -24,18 +23,20 @@ from flows import clock, dag, dashboard, publish, reconcile
 from tasks import holding, lineage, policy
 from tasks.journal import Journal
 from tasks.record import Workspace
-from tasks.stage import Context, run_stage
+from tasks.stage import Context, Watcher, run_stage
 
-__all__ = ["Announce", "names", "retrain", "watching"]
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
-Announce = Callable[[str, str, float], None]
-_watcher: ContextVar[Announce | None] = ContextVar("betti_watcher", default=None)
+__all__ = ["names", "retrain", "watching"]
+
+_watcher: ContextVar[Watcher | None] = ContextVar("betti_watcher", default=None)
 
 
 @contextmanager
-def watching(announce: Announce) -> Iterator[None]:
-    """Tell `announce(stage, state, seconds)` what happens in flows that are run inside this block."""
-    token = _watcher.set(announce)
+def watching(watcher: Watcher) -> Iterator[None]:
+    """Tell the watcher what happens in flows that are run inside this block."""
+    token = _watcher.set(watcher)
     try:
         yield
     finally:
@@ -105,7 +106,7 @@ def _run_all(
         forced=frozenset(chosen) if force else frozenset(),
         stale=frozenset(graph.below(set(workspace.stale()) & set(graph.stages))),
     )
-    context = Context(workspace, Journal(root), _watcher.get() or (lambda *_: None))
+    context = Context(workspace, Journal(root), _watcher.get() or Watcher())
     with ThreadPoolTaskRunner(max_workers=knobs.workers) as runner:
         results = _work_off(plan, context, runner, knobs.workers)
     states = {stage: result for stage, result in results.items() if isinstance(result, str)}

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
 __all__ = ["check", "run"]
 
-MARKS = {"ran": "[yellow]ran[/]", "cached": "[green]cached[/]", "restored": "[cyan]restored[/]", "running": "..."}
-
 
 def run(root: Path, stages: list[str], runs: list[str], downstream: bool, force: bool, record: bool) -> None:
     """Run the flow and print what became of every stage.
@@ -71,12 +69,9 @@ def _run_flow(
         console.print(f"[yellow]{api.warning}[/]")
     console.print(f"{stale} of {wanted} stages may be stale; Prefect API: {api.url or 'ephemeral (starting it)'}")
     from flows.retrain import retrain, watching
+    from flows.terminal import Terminal
 
-    def announce(stage: str, state: str, seconds: float) -> None:
-        took = f" {seconds:7.1f} s" if state == "ran" else ""
-        console.print(f"  {MARKS.get(state, state):<20} {stage}{took}", highlight=False)
-
-    with watching(announce):
+    with Terminal(console) as terminal, watching(terminal):
         retrain(stages=stages or None, runs=runs or None, downstream=downstream, force=force)
 
 

@@ -18,7 +18,9 @@ from betti.__main__ import main
 
 
 def _end_with_parent() -> None:
-    sys.stdin.buffer.read()
+    # The descriptor itself: a thread inside a buffered read would hold its lock when the interpreter shuts down.
+    while os.read(0, 1):
+        pass
     os._exit(3)
 
 

@@ -18,15 +18,30 @@ from prefect.states import Completed, State
 from tasks import body, lineage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from logging import Logger, LoggerAdapter
 
     from tasks.journal import Journal
     from tasks.record import Outcome, Workspace
 
-__all__ = ["Context", "run_stage"]
+__all__ = ["Context", "Watcher", "run_stage"]
 
 SLOW_SECONDS = 5.0
+
+
+class Watcher:
+    """Told what happens to every stage of a run; this one does nothing with it. Called from several threads."""
+
+    def started(self, stage: str) -> None:
+        """The stage is stale, or forced: it is being restored or run."""
+
+    def progressed(self, stage: str, done: int, total: int) -> None:
+        """The stage's body finished `done` of `total` steps."""
+
+    def finished(self, stage: str, state: str, seconds: float) -> None:
+        """The stage is cached, restored or ran, for so many seconds."""
+
+    def failed(self, stage: str) -> None:
+        """The stage failed; the run will say why."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +50,7 @@ class Context:
 
     workspace: Workspace
     journal: Journal
-    announce: Callable[[str, str, float], None]
+    watcher: Watcher
 
 
 @task(cache_policy=NO_CACHE, persist_result=False, task_run_name="{name}")
@@ -55,16 +70,20 @@ def run_stage(name: str, force: bool, untouched: bool, upstream: list[str], cont
     del upstream
     log = get_run_logger()
     if untouched and not force:
-        context.announce(name, "cached", 0.0)
+        context.watcher.finished(name, "cached", 0.0)
         return Completed(name="Cached", message="nothing it depends on changed", data="cached")
-    context.announce(name, "running", 0.0)
-    told = _Progress(name, log)
-    outcome = context.workspace.bring_up_to_date(
-        name, lambda: body.run(context.workspace.root, name, told.tell, log.info), force
-    )
+    context.watcher.started(name)
+    told = _Progress(name, log, context.watcher)
+    try:
+        outcome = context.workspace.bring_up_to_date(
+            name, lambda: body.run(context.workspace.root, name, told.tell, log.info), force
+        )
+    except BaseException:
+        context.watcher.failed(name)
+        raise
     context.journal.add(outcome)
     _show(outcome, context)
-    context.announce(name, outcome.state, outcome.seconds)
+    context.watcher.finished(name, outcome.state, outcome.seconds)
     log.info("%s: %s in %.2f s", name, outcome.state, outcome.seconds)
     if outcome.state == "ran":
         return "ran"
@@ -89,13 +108,14 @@ def _show(outcome: Outcome, context: Context) -> None:
 class _Progress:
     """A progress artifact for a stage that turns out to be slow; a quick one makes none."""
 
-    def __init__(self, name: str, log: Logger | LoggerAdapter[Logger]) -> None:
-        self._name, self._log = name, log
+    def __init__(self, name: str, log: Logger | LoggerAdapter[Logger], watcher: Watcher) -> None:
+        self._name, self._log, self._watcher = name, log, watcher
         self._started = self._said = time.monotonic()
         self._artifact = None
 
     def tell(self, done: int, total: int, what: str) -> None:
         """Show how far the stage is, at most every two seconds."""
+        self._watcher.progressed(self._name, done, total)
         now = time.monotonic()
         if now - self._started < SLOW_SECONDS or (now - self._said < 2.0 and done < total):
             return

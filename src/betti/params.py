@@ -159,6 +159,11 @@ def load(root: Path) -> Params:
         params = Params.model_validate(raw)
     except ValidationError as error:
         raise _explained(error) from error
+    if params.compare.confidence != params.evaluate.confidence:
+        stated = params.compare.confidence
+        raise BadParam(
+            "compare.confidence", stated, f"evaluate.confidence is {params.evaluate.confidence}: make them one"
+        )
     for name, run in params.runs.items():
         for word, known in (("set", params.sets), ("target", params.targets)):
             if getattr(run, word) not in known:

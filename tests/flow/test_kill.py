@@ -10,8 +10,8 @@ import time
 import pytest
 import yaml
 
-from tests.flow.conftest import Sandbox
 from tests.flow.test_pipeline import ask
+from tests.sandbox import Sandbox
 
 pytestmark = [pytest.mark.flow, pytest.mark.timeout(900)]
 
@@ -51,7 +51,7 @@ def alive(pid: int) -> bool:
 
 def test_a_killed_run_is_taken_up_and_the_server_is_told(untouched: Sandbox, done: Sandbox, server: str):
     process = untouched.start("python", "-m", "flows.cli", "run")
-    read_until(process, "...                  train@")
+    read_until(process, "at work   train@")
     time.sleep(1.0)
     below = children(process.pid)
     os.kill(process.pid, signal.SIGKILL)
@@ -82,7 +82,7 @@ def test_a_killed_run_is_taken_up_and_the_server_is_told(untouched: Sandbox, don
 
 def test_a_killed_stage_fails_its_run_alone_and_the_next_run_mends_it(workspace: Sandbox, done: Sandbox):
     process = workspace.start("python", "-m", "flows.cli", "run", "--stages", "train@direction_5-lstm", "--force")
-    read_until(process, "...                  train@direction_5-lstm")
+    read_until(process, "at work   train@direction_5-lstm")
     victim = None
     deadline = time.monotonic() + 60
     while victim is None and time.monotonic() < deadline:

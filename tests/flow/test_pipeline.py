@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.flow.conftest import Sandbox, states
+from tests.sandbox import Sandbox, states
 
 pytestmark = [pytest.mark.flow, pytest.mark.timeout(900)]
 

@@ -8,7 +8,7 @@ import os
 
 import pytest
 
-from tests.flow.conftest import Sandbox
+from tests.sandbox import Sandbox
 
 pytestmark = [pytest.mark.flow, pytest.mark.timeout(600)]
 

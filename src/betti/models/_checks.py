@@ -116,6 +116,8 @@ def _inputs(model: str, X: Inputs, sequences: bool) -> Inputs:
     """The inputs as float32, with the right number of dimensions, not empty, all finite."""
     if not isinstance(X, Windows):
         X = np.ascontiguousarray(X, dtype="float32")
+    elif X.values.dtype != np.float32:
+        X = Windows(X.values.astype("float32"), X.ends, X.length)
     wanted = 3 if sequences else 2
     if len(X.shape) != wanted:
         shape = "(n, length, features)" if sequences else "(n, features)"

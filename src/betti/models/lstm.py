@@ -178,7 +178,9 @@ class Lstm(BaseModel):
 
     def _probabilities(self, X: Inputs) -> NDArray[np.float64]:
         assert self._fitted is not None
-        return softmax(loop.outputs(self._fitted.network, X, resolve(self.config["device"])))
+        # Trained on a GPU, it still answers where there is none.
+        device = "cpu" if self.config["device"] == "cpu" else resolve("auto")
+        return softmax(loop.outputs(self._fitted.network, X, device))
 
     def save(self, path: Path) -> None:
         """`network.safetensors` and `model.json`."""

@@ -6,8 +6,12 @@ several losses against each other.
 
 from __future__ import annotations
 
-from torch import Tensor
+from typing import TYPE_CHECKING
+
 from torch.nn import functional
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __all__ = ["weighted_cross_entropy"]
 

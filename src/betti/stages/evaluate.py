@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -28,8 +28,9 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from betti.models import PredictionOutput
     from betti.records import Classification, Interval
+    from betti.training.manifest import RunManifest
+    from betti.training.run import TrainedRun
 
     Floats = NDArray[np.float64]
     Integers = NDArray[np.int64]
@@ -50,51 +51,6 @@ class NothingToEvaluate(BadInput):
     def __init__(self, run: str, found: str, remedy: str) -> None:
         self.run, self.found = run, found
         super().__init__(f"run '{run}': {found}. {remedy}")
-
-
-class Manifest(Protocol):
-    """What evaluation needs to know of a trained run."""
-
-    @property
-    def run(self) -> str: ...
-    @property
-    def model(self) -> str: ...
-    @property
-    def target(self) -> str: ...
-    @property
-    def set(self) -> str: ...
-    @property
-    def seed(self) -> int: ...
-    @property
-    def columns(self) -> tuple[str, ...]: ...
-    @property
-    def classes(self) -> int: ...
-    @property
-    def label(self) -> str: ...
-    @property
-    def device(self) -> str: ...
-
-
-class Predicted(Protocol):
-    """A model's answers: the rows it could answer for, what it says, and why it could not answer for the others."""
-
-    @property
-    def rows(self) -> pd.DataFrame: ...
-    @property
-    def output(self) -> PredictionOutput: ...
-    @property
-    def dropped(self) -> Mapping[str, int]: ...
-
-
-class TrainedRun(Protocol):
-    """The part of a trained run that evaluation uses."""
-
-    @property
-    def manifest(self) -> Manifest:
-        """What was trained, on what."""
-
-    def predict(self, fold: int | None, feature_set: pd.DataFrame, rows: pd.DataFrame) -> Predicted:
-        """Answers of one fold's model."""
 
 
 @dataclass(frozen=True)
@@ -230,7 +186,7 @@ def _nothing(run: str, folds: pd.DataFrame, dropped: Mapping[str, int]) -> Nothi
     return NothingToEvaluate(run, found, "Fetch more bars, or choose features with a shorter warm-up")
 
 
-def _checked(manifest: Manifest, probabilities: Floats) -> Floats:
+def _checked(manifest: RunManifest, probabilities: Floats) -> Floats:
     """The probabilities, if they are some: a model that answers nonsense must not be scored."""
     wrong = probabilities.ndim != 2 or probabilities.shape[1] != manifest.classes
     if wrong or not np.isfinite(probabilities).all() or (probabilities < 0).any():
@@ -244,7 +200,7 @@ def _checked(manifest: Manifest, probabilities: Floats) -> Floats:
 
 
 def _baselines(
-    rows: pd.DataFrame, train: pd.DataFrame, labels: pd.DataFrame, clean: pd.DataFrame, manifest: Manifest
+    rows: pd.DataFrame, train: pd.DataFrame, labels: pd.DataFrame, clean: pd.DataFrame, manifest: RunManifest
 ) -> tuple[Floats, Floats]:
     """Probabilities of the majority class and of the last direction, from what the fold's model could have known."""
     shares = baselines.class_frequencies(train["label"].to_numpy(), manifest.classes)
@@ -284,7 +240,11 @@ def _signals(tested: _Tested, threshold: float, symbols: list[str]) -> pd.DataFr
 
 
 def _metrics(
-    manifest: Manifest, tested: _Tested, traded: tuple[Simulation, Simulation], threshold: float, bootstrap: Bootstrap
+    manifest: RunManifest,
+    tested: _Tested,
+    traded: tuple[Simulation, Simulation],
+    threshold: float,
+    bootstrap: Bootstrap,
 ) -> RunMetrics:
     y, times = tested.y, instants(tested.rows["timestamp"])
     strategy, held = traded
@@ -337,7 +297,7 @@ def _versus(
 # Tables -------------------------------------------------------------------------------------------------------------
 
 
-def _predictions(manifest: Manifest, tested: _Tested) -> pd.DataFrame:
+def _predictions(manifest: RunManifest, tested: _Tested) -> pd.DataFrame:
     table = tested.rows[[*KEY, "fold"]].assign(model=manifest.model, run=manifest.run)
     for label in range(manifest.classes):
         table[f"p_{label}"] = tested.run[:, label]

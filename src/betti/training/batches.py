@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 
 from betti.windows import Windows
@@ -23,10 +24,15 @@ class Resident:
     """
 
     def __init__(self, inputs: Inputs, device: str) -> None:
-        windows = isinstance(inputs, Windows)
-        self._values = torch.from_numpy(inputs.values if windows else inputs).to(device)
-        self._ends = torch.from_numpy(inputs.ends).to(device) if windows else None
-        self._offsets = torch.arange(1 - inputs.length, 1, device=device) if windows else None
+        self._ends: Tensor | None = None
+        self._offsets: Tensor | None = None
+        values = inputs
+        if isinstance(inputs, Windows):
+            values = inputs.values
+            self._ends = torch.from_numpy(inputs.ends).to(device)
+            self._offsets = torch.arange(1 - inputs.length, 1, device=device)
+        # torch shares memory with the array and wants it writable, though nothing here writes.
+        self._values = torch.from_numpy(np.require(values, requirements=["C", "W"])).to(device)
         self._rows = len(inputs)
 
     def __len__(self) -> int:
@@ -41,7 +47,7 @@ class Resident:
 
 def in_order(rows: int, size: int, device: str) -> list[Tensor]:
     """Row numbers 0 .. rows - 1 in batches of `size`."""
-    return list(torch.arange(rows, device=device).split(size))
+    return list(torch.split(torch.arange(rows, device=device), size))
 
 
 def shuffled(rows: int, size: int, generator: Generator, device: str) -> list[Tensor]:
@@ -49,7 +55,7 @@ def shuffled(rows: int, size: int, generator: Generator, device: str) -> list[Te
 
     A last batch of a single row joins the one before it: normalising over a batch needs two rows.
     """
-    batches = list(torch.randperm(rows, generator=generator).to(device).split(size))
+    batches = list(torch.split(torch.randperm(rows, generator=generator).to(device), size))
     if len(batches) > 1 and len(batches[-1]) == 1:
         batches[-2:] = [torch.cat(batches[-2:])]
     return batches

@@ -10,7 +10,6 @@ import math
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 
 from betti.errors import BettiError
@@ -21,6 +20,7 @@ from betti.training.device import seeded
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    import numpy as np
     from numpy.typing import NDArray
     from torch import Tensor, nn
 
@@ -143,7 +143,8 @@ def train(
     """
     with seeded(settings.seed, device):
         network = build().to(device)
-        return _fit(network, loss, _OnDevice(examples, device), valid and _OnDevice(valid, device), settings, device)
+        held_out = None if valid is None else _OnDevice(valid, device)
+        return _fit(network, loss, _OnDevice(examples, device), held_out, settings, device)
 
 
 def _fit(
@@ -201,7 +202,7 @@ def _epoch(
     for rows in batches:
         losses = data.losses(network, loss, rows)
         optimizer.zero_grad(set_to_none=True)
-        losses.mean().backward()
+        losses.mean().backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         torch.nn.utils.clip_grad_norm_(network.parameters(), clip)
         optimizer.step()
         sums.append(losses.detach().sum())

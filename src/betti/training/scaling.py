@@ -44,7 +44,8 @@ class Scaler:
     def transform(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
         """(rows, columns) scaled, as float32; NaN stays NaN."""
         scaled = (values.astype("float64") - np.array(self.center)) / np.array(self.scale)
-        return np.clip(scaled, -self.limit, self.limit).astype("float32")
+        limited: NDArray[np.float32] = np.clip(scaled, -self.limit, self.limit).astype("float32")
+        return limited
 
     def save(self, folder: Path) -> None:
         """Write `scaler.json`; equal scalers give equal bytes."""

@@ -15,6 +15,7 @@ from betti.models import PredictionOutput
 from betti.records import RunMetrics
 from betti.stages.compare import compare
 from betti.stages.evaluate import Evaluated, NothingToEvaluate, evaluate
+from betti.stages.train import train
 from tests.conftest import random_bars
 
 if TYPE_CHECKING:
@@ -350,3 +351,18 @@ def test_answers_that_are_no_probabilities_are_refused(judge, value):
         judge(Fake(answer))
     with pytest.raises(BadModelInput, match="shape"):
         judge(Fake(lambda rows: np.full((len(rows), 2), 0.5)))
+
+
+def test_a_really_trained_run_is_judged_by_the_feature_it_was_given(judge, features, labels, folds, clean):
+    # The planted feature is the label plus noise: what a good indicator would be, if there were one.
+    rng = np.random.default_rng(1)
+    truth = features.merge(labels, on=["timestamp", "symbol"], how="left")["direction"].fillna(1.0).to_numpy()
+    noise = rng.normal(size=len(features))
+    verdicts = {}
+    for run, column in {"planted": truth + noise, "noise": noise}.items():
+        inputs = features.assign(some__column_1=column.astype("float32"))
+        names = {"run": run, "model": "logistic", "set": "some", "target": "direction_3", "seed": 7, "config": {}}
+        models = train(inputs, labels, folds, **names).models
+        verdicts[run] = evaluate(models, inputs, labels, folds, clean, **KNOBS).metrics
+    assert compare(verdicts, confidence=0.95).champion.run == "planted"
+    assert any(interval.low <= 0 for interval in verdicts["noise"].versus.values())

@@ -1,0 +1,98 @@
+"""What a trained run says of itself: the facts in its manifest.json. No times, no paths: equal runs, equal bytes."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, Self
+
+from pydantic import BaseModel, ConfigDict
+
+if TYPE_CHECKING:
+    from betti.models._protocol import TrainingMetrics
+
+__all__ = ["FitFacts", "RunManifest", "library_versions"]
+
+LIBRARIES = ("lightgbm", "numpy", "pandas", "safetensors", "scikit-learn", "torch")
+
+
+class FitFacts(BaseModel):
+    """How one fit went; scores as in `betti.models.TrainingMetrics`, None where there were no validation rows."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    train_loss: float | None
+    val_loss: float | None
+    train_accuracy: float | None
+    val_accuracy: float | None
+    train_f1: float | None
+    val_f1: float | None
+    epochs_trained: int
+    early_stopped: bool
+    best_epoch: int | None
+
+    @classmethod
+    def of(cls, metrics: TrainingMetrics) -> Self:
+        """The facts that depend on data and seed alone: neither seconds nor the history, which has its own table."""
+        values: dict[str, Any] = {name: getattr(metrics, name) for name in cls.model_fields}
+        return cls.model_validate({name: None if _nan(value) else value for name, value in values.items()})
+
+
+def _nan(value: Any) -> bool:
+    return isinstance(value, float) and math.isnan(value)
+
+
+class RunManifest(BaseModel):
+    """What was trained, on what, and how it went.
+
+    Attributes:
+        run: its name in params.yaml.
+        model: registered model.
+        target: its labels.
+        set: its feature set.
+        seed: of every fit.
+        config: every knob of the fold models.
+        final_config: knobs that the final model has otherwise, fixed from the folds.
+        columns: feature columns, in order.
+        classes: how many there are.
+        label: the label column.
+        length: rows in an input; None for single rows.
+        device: "cpu" or "cuda".
+        folds: fold numbers.
+        fits: "fold_0", ..., "final" -> how it went.
+        rows: "fold_0", ... -> role -> rows with a complete input; "final" has only "train".
+        dropped: labelled rows without a complete input, by reason.
+        libraries: what computed it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    run: str
+    model: str
+    target: str
+    set: str
+    seed: int
+    config: dict[str, Any]
+    final_config: dict[str, Any]
+    columns: tuple[str, ...]
+    classes: int
+    label: str
+    length: int | None
+    device: str
+    folds: tuple[int, ...]
+    fits: dict[str, FitFacts]
+    rows: dict[str, dict[str, int]]
+    dropped: dict[str, int]
+    libraries: dict[str, str]
+
+
+def library_versions() -> dict[str, str]:
+    """Installed versions of the libraries that a fit can depend on, without importing them."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    found = {}
+    for name in LIBRARIES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,231 @@
+"""Tables to model inputs: the one way that training, evaluation and live prediction all take.
+
+A feature table becomes one matrix in (symbol, time) order; a row asked for by (timestamp, symbol) is answered with the
+features, or the window of features, that end at it. Rows without a complete, finite input are dropped and counted.
+What does not belong here: choosing rows by role (`betti.stages.train`), and models.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from betti.errors import BadInput, BrokenArtifact
+from betti.schemas import FEATURES, LABELS
+from betti.windows import Windows, complete
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from betti.models._protocol import Inputs
+    from betti.training.scaling import Scaler
+
+__all__ = [
+    "INCOMPLETE",
+    "NO_FEATURES",
+    "FeatureRows",
+    "Found",
+    "Labelled",
+    "MissingColumns",
+    "ValuelessColumns",
+    "class_count",
+    "feature_columns",
+    "feature_rows",
+    "label_column",
+    "labelled",
+    "valueless_columns",
+]
+
+INCOMPLETE, NO_FEATURES, NO_LABEL = "incomplete_input", "no_features", "no_label"
+
+
+class ValuelessColumns(BadInput):
+    """Features that have no finite value in any row to learn from, such as volume in a market without any."""
+
+    def __init__(self, feature_set: str, columns: list[str]) -> None:
+        self.columns = columns
+        super().__init__(
+            f"feature set '{feature_set}': {len(columns)} columns have no value in any labelled row: "
+            f"{', '.join(columns)}. Leave them out: list the set's columns under `sets` in params.yaml"
+        )
+
+
+class MissingColumns(BadInput):
+    """A feature table that lacks columns a model was trained on."""
+
+    def __init__(self, columns: list[str]) -> None:
+        self.columns = columns
+        super().__init__(
+            f"the feature table lacks {len(columns)} columns that the model was trained on: {', '.join(columns)}. "
+            "Give the run's own feature set, or train the run again: `betti run --stages train --downstream`"
+        )
+
+
+@dataclass(frozen=True)
+class Found:
+    """Rows that have an input, out of those asked for.
+
+    Attributes:
+        kept: (asked,) whether the row has one.
+        positions: (kept,) where it ends in the matrix.
+        dropped: rows without one, by reason.
+    """
+
+    kept: NDArray[np.bool_]
+    positions: NDArray[np.int64]
+    dropped: dict[str, int]
+
+
+@dataclass(frozen=True)
+class FeatureRows:
+    """A feature table as one matrix.
+
+    Attributes:
+        columns: feature names, in order.
+        values: (rows, columns) float32 by symbol and time; NaN in warm-up rows.
+        index: (symbol, timestamp) of each row.
+        complete: (rows,) whether a full, finite input ends at the row.
+        length: rows in an input; None for single rows.
+    """
+
+    columns: tuple[str, ...]
+    values: NDArray[np.float32]
+    index: pd.MultiIndex
+    complete: NDArray[np.bool_]
+    length: int | None
+
+    def find(self, rows: pd.DataFrame) -> Found:
+        """Where the inputs of these rows (`timestamp`, `symbol`) end."""
+        at = self.index.get_indexer(_index(rows))
+        kept = at >= 0
+        kept[kept] = self.complete[at[kept]]
+        dropped = {NO_FEATURES: int((at < 0).sum()), INCOMPLETE: int(((at >= 0) & ~kept).sum())}
+        return Found(kept, at[kept].astype("int64"), {reason: n for reason, n in dropped.items() if n})
+
+    def inputs(self, positions: NDArray[np.int64], scaler: Scaler | None) -> Inputs:
+        """Scaled inputs that end at these positions: (n, columns), or `Windows` where there is a length."""
+        if self.length is None:
+            rows = self.values[positions]
+            return rows if scaler is None else scaler.transform(rows)
+        values = self.values if scaler is None else scaler.transform(self.values)
+        return Windows(values, positions, self.length)
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Rows that have both a label and an input, by symbol and time.
+
+    Attributes:
+        rows: `timestamp`, `symbol`, `span_start`, `span_end` per row, index 0 .. n - 1.
+        positions: (n,) where each input ends in the feature matrix.
+        y: (n,) int64 classes.
+        weights: (n,) sample weights.
+        dropped: label rows that are not here, by reason.
+    """
+
+    rows: pd.DataFrame
+    positions: NDArray[np.int64]
+    y: NDArray[np.int64]
+    weights: NDArray[np.float64]
+    dropped: dict[str, int]
+
+    def spans(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """(start, end) of each row's label in nanoseconds since 1970."""
+        start, end = (
+            self.rows[name].dt.as_unit("ns").astype("int64").to_numpy() for name in ("span_start", "span_end")
+        )
+        return start, end
+
+
+def _index(rows: pd.DataFrame) -> pd.MultiIndex:
+    import pandas as pd
+
+    # One unit and one string type, so that equal instants and names are equal keys wherever the table came from.
+    return pd.MultiIndex.from_arrays(
+        [rows["symbol"].astype("object"), rows["timestamp"].dt.as_unit("us")], names=["symbol", "timestamp"]
+    )
+
+
+def feature_columns(feature_set: pd.DataFrame) -> tuple[str, ...]:
+    """Names of the feature columns, in the table's order."""
+    return tuple(str(name) for name in feature_set.columns if name not in FEATURES.names)
+
+
+def feature_rows(feature_set: pd.DataFrame, columns: tuple[str, ...], length: int | None) -> FeatureRows:
+    """The table as a matrix of these columns, ready for inputs of `length` rows (None: single rows).
+
+    Raises:
+        MissingColumns: the table lacks some.
+        BrokenArtifact: a (timestamp, symbol) occurs twice.
+    """
+    absent = [name for name in columns if name not in feature_set.columns]
+    if absent:
+        raise MissingColumns(absent)
+    ordered = feature_set.sort_values(["symbol", "timestamp"], kind="stable")
+    index = _index(ordered)
+    if not index.is_unique:
+        symbol, timestamp = index[index.duplicated()][0]
+        raise BrokenArtifact("feature_set", f"the row {symbol} {timestamp} occurs twice")
+    values = ordered[list(columns)].to_numpy(dtype="float32", copy=True)
+    finite = np.isfinite(values).all(axis=1)
+    full = finite if length is None else complete(ordered["symbol"].to_numpy(dtype="object"), finite, length)
+    return FeatureRows(columns, values, index, full, length)
+
+
+def label_column(labels: pd.DataFrame) -> str:
+    """The column that is learnt: the first one beyond the keys, the span and the weight.
+
+    Raises:
+        BrokenArtifact: there is none.
+    """
+    found = [str(name) for name in labels.columns if name not in LABELS.names]
+    if not found:
+        raise BrokenArtifact("labels", "there is no target column")
+    return found[0]
+
+
+def class_count(column: str, values: NDArray[np.float64]) -> int:
+    """How many classes a label column has, whether or not all of them occur here. The rule stands nowhere else.
+
+    `direction` has three (short, neutral, long); any other has as many as its largest label shows, and at least two.
+
+    >>> class_count("direction", np.array([0.0, 2.0])), class_count("trigger", np.array([0.0, 0.0]))
+    (3, 2)
+    """
+    return 3 if column == "direction" else max(int(values.max(initial=0.0)) + 1, 2)
+
+
+def labelled(labels: pd.DataFrame, label: str, features: FeatureRows) -> Labelled:
+    """Label rows joined with where their inputs are; rows without a label or an input are counted.
+
+    Raises:
+        BrokenArtifact: a label that is no class number.
+    """
+    known = labels[labels[label].notna()].sort_values(["symbol", "timestamp"], kind="stable")
+    values = known[label].to_numpy(dtype="float64")
+    if (values != np.floor(values)).any() or (values < 0).any():
+        raise BrokenArtifact("labels", f"column {label} holds values that are no class numbers")
+    found = features.find(known)
+    unlabelled = len(labels) - len(known)
+    dropped = found.dropped | ({NO_LABEL: unlabelled} if unlabelled else {})
+    kept = known[found.kept].reset_index(drop=True)
+    return Labelled(
+        kept[["timestamp", "symbol", "span_start", "span_end"]],
+        found.positions,
+        values[found.kept].astype("int64"),
+        kept["weight"].to_numpy(dtype="float64"),
+        dropped,
+    )
+
+
+def valueless_columns(features: FeatureRows, labels: pd.DataFrame) -> list[str]:
+    """Columns without a finite value in any row that has a label."""
+    at = features.index.get_indexer(_index(labels))
+    at = at[at >= 0]
+    if not len(at):
+        return []
+    seen = np.isfinite(features.values[at]).any(axis=0)
+    return [name for name, any_value in zip(features.columns, seen, strict=True) if not any_value]

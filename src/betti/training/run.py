@@ -1,0 +1,155 @@
+"""A trained run: its manifest, a model per fold for honest evaluation, and the final model for prediction.
+
+On disk: manifest.json, then fold_0/ ... and final/, each with the model's own files and its scaler. Reading the
+manifest reads no model. What does not belong here: how a run is trained (`betti.stages.train`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+from betti.errors import BrokenArtifact, UnknownName
+from betti.training.scaling import Scaler
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    import pandas as pd
+
+    from betti.models._protocol import BaseModel, PredictionOutput
+    from betti.training.manifest import RunManifest
+
+__all__ = ["FINAL", "Member", "Predicted", "TrainedRun", "member_name"]
+
+FINAL = "final"
+MANIFEST = "manifest.json"
+
+
+def member_name(fold: int | None) -> str:
+    """The name of a fold's model; None is the final one.
+
+    >>> member_name(2), member_name(None)
+    ('fold_2', 'final')
+    """
+    return FINAL if fold is None else f"fold_{fold}"
+
+
+@dataclass(frozen=True)
+class Member:
+    """One fitted model and the scaler of its own training rows (None where it takes inputs as they are)."""
+
+    model: BaseModel
+    scaler: Scaler | None
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """Answers for the rows that have a complete input.
+
+    Attributes:
+        rows: those of the rows asked for, in the order they were asked, index 0 .. k - 1.
+        output: (k, classes) probabilities and what follows from them.
+        dropped: rows without an answer, by reason: "incomplete_input", "no_features".
+    """
+
+    rows: pd.DataFrame
+    output: PredictionOutput
+    dropped: dict[str, int]
+
+
+class TrainedRun:
+    """Follows `betti.io.Saved`. Models of a loaded run are read when they are asked for."""
+
+    def __init__(self, manifest: RunManifest, members: Mapping[str, Member], folder: Path | None = None) -> None:
+        self.manifest = manifest
+        self._members = dict(members)
+        self._folder = folder
+
+    def names(self) -> tuple[str, ...]:
+        """Names of its models: every fold's, then the final one's."""
+        return (*(member_name(fold) for fold in self.manifest.folds), FINAL)
+
+    def member(self, fold: int | None) -> Member:
+        """The model of a fold (None: the final one) with its scaler.
+
+        Raises:
+            UnknownName: the run has no such fold.
+            MissingFile, BrokenArtifact: its files are not there or not what they should be.
+        """
+        name = member_name(fold)
+        if name not in self.names():
+            raise UnknownName("fold", name, self.names())
+        if name not in self._members:
+            self._members[name] = self._read(name)
+        return self._members[name]
+
+    def predict(self, fold: int | None, feature_set: pd.DataFrame, rows: pd.DataFrame) -> Predicted:
+        """Answer for rows with one fold's model, or with the final one.
+
+        Args:
+            fold: its number; None for the final model, which is never evaluated.
+            feature_set: features of these rows and of the rows before them that a window reaches.
+            rows: `timestamp`, `symbol` and anything else, which is handed back.
+
+        Raises:
+            MissingColumns: `feature_set` lacks columns that the model was trained on.
+            UnknownName: no such fold.
+        """
+        import numpy as np
+
+        from betti.models._protocol import PredictionOutput
+        from betti.training.prepare import feature_rows
+
+        features = feature_rows(feature_set, self.manifest.columns, self.manifest.length)
+        found = features.find(rows)
+        member = self.member(fold)
+        kept = rows[found.kept].reset_index(drop=True)
+        if not len(kept):
+            nothing = PredictionOutput.from_probabilities(np.empty((0, self.manifest.classes)))
+            return Predicted(kept, nothing, found.dropped)
+        return Predicted(kept, member.model.predict(features.inputs(found.positions, member.scaler)), found.dropped)
+
+    def save(self, folder: Path) -> None:
+        """Write the manifest and every model into `folder`."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for fold in (*self.manifest.folds, None):
+            member = self.member(fold)
+            own = folder / member_name(fold)
+            own.mkdir()
+            member.model.save(own)
+            if member.scaler is not None:
+                member.scaler.save(own)
+        (folder / MANIFEST).write_text(self.manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read the manifest; the models follow when they are asked for.
+
+        Raises:
+            BrokenArtifact: manifest.json is not there or is no manifest.
+        """
+        from pydantic import ValidationError
+
+        from betti.training.manifest import RunManifest
+
+        path = folder / MANIFEST
+        try:
+            return cls(RunManifest.model_validate_json(path.read_bytes()), {}, folder)
+        except FileNotFoundError as cause:
+            raise BrokenArtifact(path, "is not there") from cause
+        except ValidationError as cause:
+            raise BrokenArtifact(path, f"is no manifest: {cause.error_count()} fields do not fit") from cause
+
+    def _read(self, name: str) -> Member:
+        from betti.models import ModelRegistry
+
+        if self._folder is None:
+            raise BrokenArtifact(name, "is neither in memory nor on disk")
+        model = ModelRegistry.create(self.manifest.model, self.manifest.config)
+        model.load(self._folder / name)
+        scaler = Scaler.load(self._folder / name)
+        if model.requires_scaling and scaler is None:
+            raise BrokenArtifact(self._folder / name, "has no scaler, and its model needs one")
+        return Member(model, scaler)

@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from betti.errors import BrokenArtifact
+from betti.training import prepare
+from betti.training.scaling import fit_standard
+
+STAMPS = pd.date_range("2020-01-01", periods=6, tz="UTC").as_unit("us")
+
+
+@pytest.fixture
+def table() -> pd.DataFrame:
+    """Two symbols of six rows, interleaved by time; the first row of AAA is a warm-up row."""
+    frame = pd.DataFrame(
+        {
+            "timestamp": np.repeat(STAMPS, 2),
+            "symbol": ["BBB", "AAA"] * 6,
+            "a": np.arange(12, dtype="float32"),
+            "b": np.arange(100, 112, dtype="float32"),
+        }
+    )
+    frame.loc[1, "b"] = np.nan
+    return frame
+
+
+def asked(symbol: str, rows: list[int]) -> pd.DataFrame:
+    return pd.DataFrame({"timestamp": STAMPS[rows], "symbol": symbol})
+
+
+def test_single_rows(table: pd.DataFrame) -> None:
+    features = prepare.feature_rows(table, ("a", "b"), None)
+    found = features.find(asked("AAA", [2, 0, 1]))
+    assert found.kept.tolist() == [True, False, True]
+    assert found.dropped == {"incomplete_input": 1}
+    assert features.inputs(found.positions, None).tolist() == [[5.0, 105.0], [3.0, 103.0]]
+
+
+def test_windows_stay_within_their_symbol(table: pd.DataFrame) -> None:
+    features = prepare.feature_rows(table, ("a",), 3)
+    found = features.find(asked("BBB", [0, 1, 2, 5]))
+    assert found.kept.tolist() == [False, False, True, True]
+    windows = features.inputs(found.positions, None)
+    assert windows[np.array([0, 1])][..., 0].tolist() == [[0.0, 2.0, 4.0], [6.0, 8.0, 10.0]]
+    scaler = fit_standard(features.values)
+    np.testing.assert_allclose(
+        features.inputs(found.positions, scaler)[np.array([0])][0], scaler.transform(windows[np.array([0])][0])
+    )
+
+
+def test_rows_without_features_are_counted(table: pd.DataFrame) -> None:
+    features = prepare.feature_rows(table, ("a", "b"), 2)
+    rows = pd.concat([asked("CCC", [0, 1]), asked("AAA", [0, 1, 2])], ignore_index=True)
+    assert features.find(rows).dropped == {"no_features": 2, "incomplete_input": 2}
+    # The unit of a timestamp is no part of the instant.
+    other = rows.assign(timestamp=rows["timestamp"].dt.as_unit("ns"))
+    np.testing.assert_array_equal(features.find(other).positions, features.find(rows).positions)
+    nothing = prepare.feature_rows(table[:0], ("a",), None)
+    assert nothing.find(rows).dropped == {"no_features": 5}
+
+
+def test_row_order_of_the_table_does_not_matter(table: pd.DataFrame) -> None:
+    rows = asked("AAA", [3, 4])
+    for length in (None, 2):
+        one = prepare.feature_rows(table, ("a", "b"), length)
+        two = prepare.feature_rows(table.sample(frac=1, random_state=0), ("a", "b"), length)
+        np.testing.assert_array_equal(one.values, two.values)
+        np.testing.assert_array_equal(one.find(rows).positions, two.find(rows).positions)
+
+
+def test_missing_columns_and_repeated_rows_are_named(table: pd.DataFrame) -> None:
+    with pytest.raises(prepare.MissingColumns, match="x, y"):
+        prepare.feature_rows(table, ("a", "x", "y"), None)
+    with pytest.raises(BrokenArtifact, match="AAA 2020-01-01.* occurs twice"):
+        prepare.feature_rows(pd.concat([table, table[1:2]]), ("a",), None)
+
+
+def labels(values: list[float]) -> pd.DataFrame:
+    stamps = STAMPS[: len(values)]
+    return pd.DataFrame(
+        {
+            "timestamp": stamps,
+            "symbol": "AAA",
+            "span_start": stamps,
+            "span_end": stamps,
+            "trigger": values,
+            "max_pct": 1.0,
+            "weight": 0.5,
+        }
+    )
+
+
+def test_labelled_rows(table: pd.DataFrame) -> None:
+    features = prepare.feature_rows(table, ("a", "b"), None)
+    found = prepare.labelled(labels([1, 0, np.nan, 1]), "trigger", features)
+    assert found.y.tolist() == [0, 1]
+    assert found.rows["timestamp"].tolist() == [STAMPS[1], STAMPS[3]]
+    assert found.dropped == {"no_label": 1, "incomplete_input": 1}
+    assert found.spans()[0].tolist() == [STAMPS[1].value * 1, STAMPS[3].value * 1]
+    with pytest.raises(BrokenArtifact, match="no class numbers"):
+        prepare.labelled(labels([0.5]), "trigger", features)
+
+
+def test_label_column_is_the_first_target() -> None:
+    assert prepare.label_column(labels([1.0])) == "trigger"
+    with pytest.raises(BrokenArtifact, match="no target column"):
+        prepare.label_column(labels([1.0])[["timestamp", "symbol", "weight"]])

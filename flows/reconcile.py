@@ -14,6 +14,7 @@ from prefect.client.schemas.filters import (
     TaskRunFilterStateType,
 )
 from prefect.client.schemas.objects import StateType
+from prefect.client.schemas.sorting import TaskRunSort
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Crashed
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["mark_crashed"]
 
 UNFINISHED = [StateType.RUNNING, StateType.PENDING]
+MOST = 200  # the server refuses a request without a limit or an order, and one for more
 
 
 def mark_crashed(dead: Holder) -> bool:
@@ -41,7 +43,8 @@ def mark_crashed(dead: Holder) -> bool:
             return False  # another server, or its database was reset
         unfinished = TaskRunFilter(state=TaskRunFilterState(type=TaskRunFilterStateType(any_=UNFINISHED)))
         of_run = FlowRunFilter(id=FlowRunFilterId(any_=[run.id]))
-        for task_run in client.read_task_runs(flow_run_filter=of_run, task_run_filter=unfinished):
+        query = {"flow_run_filter": of_run, "task_run_filter": unfinished, "limit": MOST, "sort": TaskRunSort.ID_DESC}
+        for task_run in client.read_task_runs(**query):
             client.set_task_run_state(task_run.id, state, force=True)
         if run.state is not None and run.state.is_final():
             return False

@@ -175,7 +175,8 @@ def _submit(
 def _tidy(root: Path) -> None:
     """Remove what killed runs left half-written, and the folders of items that are declared no more."""
     io.sweep(root / "data")
-    binding.prune(params.load(root), root)
+    for path in binding.undeclared(params.load(root), root):
+        io.remove(path)
 
 
 def _show(workspace: Workspace, graph: dag.Dag, states: dict[str, str], journal: Journal) -> None:

@@ -27,13 +27,14 @@ def run(root: Path, stages: list[str], runs: list[str], downstream: bool, force:
     os.chdir(root)
     started = time.perf_counter()
     console = Console()
-    knobs = params.load(root).flow
+    known = params.load(root)
+    knobs = known.flow
     workspace = Workspace(root, knobs.lock_wait_seconds, lambda who, s: console.print(f"waiting for {who} ({s:.0f} s)"))
     graph = dag.load(workspace)
     chosen = graph.select(stages, runs, downstream)
     wanted = graph.above(chosen)
     stale = graph.below(set(workspace.stale()) & set(graph.stages)) & wanted
-    if not (stale or force or record):
+    if not (stale or force or record or binding.undeclared(known, root)):
         console.print(
             f"[green]Nothing is stale[/]: {len(wanted)} stages are cached. ({time.perf_counter() - started:.1f} s)"
         )

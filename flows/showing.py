@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.tree import Tree
 
-from betti import catalog
+from betti import catalog, params
 from betti.errors import UnknownName
 from flows import dag
 from tasks import lineage as lines
@@ -23,6 +23,7 @@ __all__ = ["lineage", "status"]
 
 def status(root: Path) -> None:
     """One row per stage: cached, stale, or waiting for one that is stale."""
+    params.load(root)  # says what is wrong in it better than DVC would
     workspace = Workspace(root)
     graph, why, notes = dag.load(workspace), workspace.stale(), Journal(root).notes()
     below = graph.below(set(why) & set(graph.stages))
@@ -54,6 +55,7 @@ def lineage(root: Path, artifact: str) -> None:
     if path in catalog.ARTIFACTS:
         path = str(catalog.ARTIFACTS[path].folder(root).relative_to(root))
     path = "data/9_reports/report.html" if path.endswith("index.html") else path
+    params.load(root)
     recorded = Workspace(root).recorded()
     found = lines.trace(recorded, path)
     if not found:

@@ -190,15 +190,13 @@ class Workspace:
         if nothing were wrong. What does not match is deleted from workspace and cache, and the stage runs.
         """
         from dvc.exceptions import DvcException
-        from dvc.stage.cache import RunCacheNotFoundError
 
         try:
-            if stage.changed_stage() or stage.changed_deps():
-                repo.stage_cache.restore(stage)
-            else:
-                # Only outs are missing or touched; this also serves ingest, whose `persist` rules out a run cache.
-                stage.checkout(force=True)
-        except (RunCacheNotFoundError, DvcException, FileNotFoundError):
+            wanted = self._bring_back(repo, stage)
+            if wanted is None:
+                return False
+            stage.save_outs()
+        except (DvcException, FileNotFoundError):
             return False
         broken = [path for out in stage.outs for path in _corrupted(out)]
         for out_path, cache_path in broken:
@@ -206,10 +204,26 @@ class Workspace:
             if cache_path is not None:
                 cache_path.chmod(0o644)
                 cache_path.unlink(missing_ok=True)
-        if broken or any(not out.exists for out in stage.outs):
+        if broken or {str(out.def_path): out.hash_info.value for out in stage.outs} != wanted:
             return False
         self._save(repo, stage)
         return True
+
+    def _bring_back(self, repo: Repo, stage: PipelineStage) -> dict[str, str] | None:
+        """Check the outs out of the cache; path -> the hash each should have, None where no such run is known."""
+        if stage.changed_stage() or stage.changed_deps():
+            # restore() does not say what it restores, and takes a stage whose deps were saved for unchanged.
+            twin = repo.stage.load_one(name=stage.name)
+            twin.save_deps()
+            known = repo.stage_cache._load(twin)
+            if not known:
+                return None
+            repo.stage_cache.restore(stage)
+            return {out["path"]: out["md5"] for out in known["outs"]}
+        # Only outs are missing or touched; this also serves ingest, whose `persist` rules out a run cache.
+        wanted = {str(out.def_path): out.hash_info.value for out in stage.outs}
+        stage.checkout(force=True)
+        return wanted
 
     def _save(self, repo: Repo, stage: PipelineStage) -> None:
         """Hash and cache the outs, then put the stage into dvc.lock as one atomic replacement."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from betti.catalog import Artifact, Stage
 
-__all__ = ["Input", "check", "function", "inputs", "knobs", "outs", "prune", "read", "run"]
+__all__ = ["Input", "check", "function", "inputs", "knobs", "outs", "read", "run", "undeclared"]
 
 PARTS_CACHE = ".betti/parts"
 
@@ -155,22 +155,20 @@ def read(artifact: Artifact, root: Path, item: str | None = None) -> Any:
     return io.read_json(path, kind) if artifact.form == "json" else kind.load(path)
 
 
-def prune(params: _params.Params, root: Path) -> list[Path]:
-    """Remove the files of items that params.yaml declares no more; returns what went.
+def undeclared(params: _params.Params, root: Path) -> list[Path]:
+    """The files of items that params.yaml declares no more.
 
-    DVC's cache keeps their content, so that declaring an item again restores it.
+    DVC's cache keeps their content, so that they may go, and declaring an item again restores it.
     """
-    gone = []
+    rest: list[Path] = []
     for found in catalog.ARTIFACTS.values():
         if found.item is None:
             continue
         owner = next(s for s in catalog.STAGES.values() if s.item == found.item)
         wanted = {found.at(root, item) for item in _params.items(params, owner)}
         pattern = found.path.replace("{item}", "*")
-        gone += [path for path in root.glob(pattern) if path not in wanted]
-    for path in gone:
-        io.remove(path)
-    return gone
+        rest += [path for path in root.glob(pattern) if path not in wanted]
+    return rest
 
 
 def _maker(artifact: Artifact) -> str:

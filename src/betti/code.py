@@ -8,19 +8,25 @@ from __future__ import annotations
 import ast
 import hashlib
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
+
+import betti
 
 __all__ = ["closure", "digest"]
 
 
 @cache
 def _origin(module: str) -> Path | None:
-    try:
-        spec = find_spec(module)
-    except ModuleNotFoundError:
+    """A betti module's file, found without importing anything: `importlib.util.find_spec` would import its parents."""
+    first, *rest = module.split(".")
+    if first != "betti":
         return None
-    return Path(spec.origin) if spec and spec.origin else None
+    for folder in betti.__path__:
+        base = Path(folder, *rest)
+        for file in (base / "__init__.py", base.with_name(f"{base.name}.py")):
+            if file.is_file():
+                return file
+    return None
 
 
 @cache
@@ -37,7 +43,7 @@ def _imports(module: str) -> frozenset[str]:
             names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
         else:
             continue
-        found.update(name for name in names if name.split(".")[0] == "betti" and _origin(name))
+        found.update(name for name in names if _origin(name))
     return frozenset(found)
 
 

@@ -46,7 +46,7 @@ class Folder:
             raise UnknownName(self.kind, name, self.names())
         try:
             return importlib.import_module(f"{self.package}.{name}")
-        except (ImportError, SyntaxError, AttributeError, NameError, TypeError, ValueError) as cause:
+        except Exception as cause:  # whatever a file does while it is imported, the list stays
             raise PartUnavailable(self.kind, name, cause) from cause
 
     def loaded(self) -> Iterator[tuple[str, ModuleType]]:

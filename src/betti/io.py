@@ -100,7 +100,11 @@ def place(path: Path) -> Iterator[Path]:
         if path.is_dir() and not path.is_symlink():
             old = _scratch(path)
             path.rename(old)
-            new.rename(path)
+            try:
+                new.rename(path)
+            except OSError:
+                old.rename(path)
+                raise
             shutil.rmtree(old, ignore_errors=True)
         else:
             new.replace(path)
@@ -274,15 +278,27 @@ def read_table(path: Path, schema: Schema) -> pd.DataFrame:
             table = pq.read_table(file)
         except (pa.ArrowInvalid, OSError) as cause:
             raise BrokenArtifact(file, f"is not a readable Parquet file ({cause})") from cause
-        missing = [name for name in schema.required if name not in table.column_names]
-        if missing:
-            raise BrokenArtifact(file, f"columns missing: {', '.join(missing)}")
+        _check_read(file, table.schema, schema)
         tables.append(table)
     if not tables:
         empty: pd.DataFrame = _arrow_schema(schema, list(schema.required)).empty_table().to_pandas()
         return empty
     frame: pd.DataFrame = pa.concat_tables(tables, promote_options="default").to_pandas()
     return frame
+
+
+def _check_read(file: Path, found: pa.Schema, schema: Schema) -> None:
+    """Refuse a file whose columns are missing, too many or of another type than the schema's."""
+    missing = [name for name in schema.required if name not in found.names]
+    if missing:
+        raise BrokenArtifact(file, f"columns missing: {', '.join(missing)}")
+    declared = set(schema.names)
+    extra = [name for name in found.names if name not in declared] if schema.rest is None else []
+    if extra:
+        raise BrokenArtifact(file, f"columns outside the schema: {', '.join(extra)}")
+    for field in _arrow_schema(schema, found.names):
+        if found.field(field.name).type != field.type:
+            raise BrokenArtifact(file, f"column {field.name} is {found.field(field.name).type}, not {field.type}")
 
 
 # Everything else ---------------------------------------------------------------------------------------------------
@@ -322,7 +338,8 @@ def read_csv(path: Path) -> pd.DataFrame:
     """Read what `write_csv` wrote."""
     import pandas as pd
 
-    return pd.read_csv(path, parse_dates=[c for c in ("timestamp",) if c in path.open(encoding="utf-8").readline()])
+    frame = pd.read_csv(path, float_precision="round_trip")
+    return frame.assign(timestamp=pd.to_datetime(frame["timestamp"])) if "timestamp" in frame.columns else frame
 
 
 def write_folder(path: Path, value: Saved) -> None:

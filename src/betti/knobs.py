@@ -39,7 +39,9 @@ def _annotation(function: Callable[..., Any], parameter: inspect.Parameter) -> A
 def problem(error: ValidationError) -> tuple[str, object, str]:
     """The first fault in a pydantic error: knob, value, what is wrong with it."""
     first = error.errors()[0]
-    return ".".join(str(part) for part in first["loc"]), first.get("input"), first["msg"]
+    # For an absent knob pydantic gives the whole block as its input.
+    value = None if first["type"] == "missing" else first.get("input")
+    return ".".join(str(part) for part in first["loc"]), value, first["msg"]
 
 
 def checked(function: Callable[..., Any], block: Mapping[str, Any], where: str) -> dict[str, Any]:

@@ -138,6 +138,8 @@ def _yaml(path: Path) -> Any:
         raise MissingFile(path, "Run inside a Betti repository, or restore the file with `git checkout`")
     try:
         return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except UnicodeDecodeError as cause:
+        raise UnreadableFile(path, "is not text in UTF-8", "Save it as UTF-8") from cause
     except yaml.YAMLError as cause:
         mark = getattr(cause, "problem_mark", None)
         where = f"line {mark.line + 1}, column {mark.column + 1}" if mark else "somewhere"

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    import numpy as np
     import pandas as pd
     from numpy.typing import NDArray
 
@@ -143,8 +142,10 @@ def _jobs(symbol: str, bars: pd.DataFrame, recipe: Recipe, base: bytes) -> list[
 def _compute(job: _Job, recipe: Recipe, file: Path) -> None:
     table = recipe.compute(job.bars.reset_index(drop=True))
     own = table[(table["timestamp"] >= job.first) & (table["timestamp"] <= job.last)]
-    # The name carries the process and a random suffix: two threads may compute one part, the last rename wins.
-    scratch = file.with_name(f".{job.key}-{os.getpid()}-{os.urandom(4).hex()}")
+    # The name carries the process (a dead one's is swept) and a random suffix: two threads may compute one part, and
+    # the last rename wins.
+    scratch = file.parent / ".tmp" / f"{os.getpid()}-{os.urandom(6).hex()}"
+    scratch.parent.mkdir(exist_ok=True)
     try:
         io.table_bytes_to(scratch, own, recipe.schema)
         scratch.replace(file)
@@ -154,6 +155,7 @@ def _compute(job: _Job, recipe: Recipe, file: Path) -> None:
 
 def prune(cache_folder: Path, limit_bytes: int) -> int:
     """Delete the parts unused for longest until the cache holds at most `limit_bytes`; returns how many went."""
+    io.sweep(cache_folder)
     files = sorted(cache_folder.glob("*.parquet"), key=lambda f: f.stat().st_mtime, reverse=True)
     held, gone = 0, 0
     for file in files:

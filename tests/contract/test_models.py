@@ -109,6 +109,10 @@ def test_a_knob_that_is_not_there_or_does_not_fit_is_named(name: str) -> None:
         ModelRegistry.create(name, {"seed": "seven"})
     with pytest.raises(BadModelInput, match="classes"):
         ModelRegistry.create(name, {"classes": -1})
+    for value in (7.5, float("nan"), float("inf"), None):
+        with pytest.raises(BadModelInput, match="seed"):
+            ModelRegistry.create(name, {"seed": value})
+    assert type(ModelRegistry.create(name, {"seed": 8.0}).config["seed"]) is int
 
 
 def test_registered_families() -> None:

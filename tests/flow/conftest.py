@@ -84,6 +84,6 @@ def workspace(done: Sandbox, tmp_path: Path) -> Sandbox:
 @pytest.fixture
 def untouched(fresh: Sandbox, server: str, tmp_path: Path) -> Sandbox:
     """A copy of the fresh workspace, with a server."""
-    sandbox = fresh.copy(tmp_path / "ws")
+    sandbox = fresh.copy(tmp_path / "untouched")
     sandbox.environment["PREFECT_API_URL"] = server
     return sandbox

@@ -100,7 +100,7 @@ def test_impossible_bars_go_to_quarantine_with_counts(workspace: Sandbox):
     assert "high_below_low" in summary["reasons"]
     rows[7:20] = [row.replace(",11,9,", ",8,9,") for row in rows[7:20]]
     (workspace.root / "X.csv").write_text("\n".join(rows) + "\n")
-    code, out = workspace.betti("run", "--stages", "validate", "--force")
+    code, out = workspace.betti("run", "--stages", "ingest,validate", "--force")
     assert code == 2, out
     assert "max_quarantined_share" in out
 

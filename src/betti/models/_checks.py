@@ -64,11 +64,14 @@ def configured(model: BaseModel, given: Mapping[str, Any] | None, bounds: Bounds
 
 
 def ranges(model: str, config: Mapping[str, Any], bounds: Bounds) -> None:
-    """Refuse a knob outside its range [low, high].
+    """Refuse a knob without a value, or outside its range [low, high].
 
     Raises:
-        BadModelInput: names the knob and its range.
+        BadModelInput: names the knob, and its range where it has one.
     """
+    for knob, value in config.items():
+        if value is None or (isinstance(value, float) and not np.isfinite(value)):
+            raise BadModelInput(model, f"{knob} = {value!r}", "Give it a finite value, or leave it out")
     for knob, (low, high) in bounds.items():
         if not low <= config[knob] <= high:
             raise BadModelInput(model, f"{knob} = {config[knob]!r}", f"It takes a value from {low:g} to {high:g}")

@@ -23,7 +23,13 @@ def merged(model: str, defaults: Mapping[str, Any], given: Mapping[str, Any]) ->
         if name not in defaults:
             raise UnknownName(f"{model} knob", name, defaults)
         _check(model, name, defaults[name], value)
-    return {**defaults, **given}
+    return {**defaults, **{name: _as(defaults[name], value) for name, value in given.items()}}
+
+
+def _as(default: Any, value: Any) -> Any:
+    """A number in its default's type: 3.0 epochs are 3."""
+    numeric = isinstance(default, int | float) and not isinstance(default, bool)
+    return type(default)(value) if numeric and value is not None else value
 
 
 def _check(model: str, name: str, default: Any, value: Any) -> None:
@@ -33,7 +39,7 @@ def _check(model: str, name: str, default: Any, value: Any) -> None:
     fits = (
         isinstance(value, int | float) and not isinstance(value, bool) if numeric else isinstance(value, type(default))
     )
-    if not fits or (isinstance(default, int) and numeric and int(value) != value):
+    if not fits or (isinstance(default, int) and numeric and value % 1 != 0):
         raise BadModelInput(model, f"{name} = {value!r}", f"It takes a {type(default).__name__} such as {default!r}")
     if numeric and default >= 0 and value < 0:
         raise BadModelInput(model, f"{name} = {value!r}", "It takes a value that is not negative")

@@ -13,11 +13,13 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-__all__ = ["EPOCH_UNITS", "concatenated", "file_for", "to_bars"]
+__all__ = ["EPOCH_UNITS", "concatenated", "file_for", "one_file_each", "to_bars"]
 
 EPOCH_UNITS = ("s", "ms", "us", "ns")
 # Epoch numbers of years 1975 to 2262 in each unit do not overlap, so that a wrong unit can be told.
 _SECONDS = (1.6e8, 9.3e9)
+_EPOCH = r"\d{9,}(?:\.\d+)?"
+_ZONE = r"(?:Z|UTC|\d:\d{2}(?::\d{2}(?:\.\d+)?)?\s*[+-]\d{2}(?::?\d{2})?)$"
 
 
 def file_for(path: str, symbol: str, interval: str) -> Path:
@@ -29,11 +31,19 @@ def file_for(path: str, symbol: str, interval: str) -> Path:
     """
     try:
         file = Path(path.format(symbol=symbol, interval=interval)).expanduser()
-    except (KeyError, IndexError) as cause:
+    except (KeyError, IndexError, ValueError, AttributeError) as cause:
         raise BadParam("ingest.options.path", path, "only {symbol} and {interval} can be filled in") from cause
     if not file.is_file():
         raise MissingFile(file, "Check ingest.options.path and ingest.symbols in params.yaml")
     return file
+
+
+def one_file_each(path: str, symbols: tuple[str, ...]) -> None:
+    """Refuse to read one market's file as several markets."""
+    if len(symbols) > 1 and "{symbol}" not in path:
+        raise BadParam(
+            "ingest.options.path", path, f"it names one file for {len(symbols)} symbols: put {{symbol}} in it"
+        )
 
 
 def to_bars(
@@ -107,9 +117,16 @@ def _numbers(values: pd.Series, where: object, name: str, first_line: int) -> pd
     numbers = pd.to_numeric(values, errors="coerce").astype("float64")
     text = numbers.isna() & values.notna() & ~_texts(values).str.strip().str.lower().isin(["", "nan", "null"])
     if text.any():
-        row = int(text.to_numpy().argmax())
-        raise BadBars(where, f"{name} is {values.iloc[row]!r} in line {row + first_line}", "It takes a number there")
-    return numbers
+        raise BadBars(where, f"{name} is {_first(values, text, first_line)}", "It takes a number there")
+    # to_numeric reads text to the last digit but one; Python's own reading is exact.
+    exact: pd.Series = values.where(numbers.notna()).astype("float64")
+    return exact
+
+
+def _first(values: pd.Series, bad: pd.Series, first_line: int) -> str:
+    """The first bad value and its line; a table's index counts its rows from 0 as they stand in the file."""
+    row = int(bad.to_numpy().argmax())
+    return f"{values.iloc[row]!r} in line {int(values.index[row]) + first_line}"
 
 
 def _texts(values: pd.Series) -> pd.Series[str]:
@@ -125,8 +142,7 @@ def _times(values: pd.Series, where: object, unit: str | None, timezone: str | N
     else:
         stamps = _from_text(values, where, timezone, first_line)
     if stamps.isna().any():
-        row = int(stamps.isna().to_numpy().argmax())
-        raise BadBars(where, f"no time in line {row + first_line} ({values.iloc[row]!r})", "Mend or remove that line")
+        raise BadBars(where, f"the time is {_first(values, stamps.isna(), first_line)}", "Mend or remove that line")
     result: pd.Series = stamps.dt.tz_convert("UTC").dt.as_unit("us")
     return result
 
@@ -138,13 +154,14 @@ def _from_epoch(values: pd.Series, where: object, unit: str, first_line: int) ->
         raise BadParam("ingest.options.unit", unit, f"it takes one of {', '.join(EPOCH_UNITS)}, or null for text")
     scale = 1000 ** EPOCH_UNITS.index(unit)
     numbers = _numbers(values, where, "timestamp", first_line)
+    if numbers.isna().any():
+        raise BadBars(where, f"the time is {_first(values, numbers.isna(), first_line)}", "Mend or remove that line")
     seconds = numbers / scale
     outside = (seconds < _SECONDS[0]) | (seconds > _SECONDS[1])
     if outside.any():
-        row = int(outside.to_numpy().argmax())
         raise BadBars(
             where,
-            f"timestamp {values.iloc[row]} in line {row + first_line} is no time in '{unit}'",
+            f"timestamp {_first(values, outside, first_line)} is no time in '{unit}'",
             "Check ingest.options.unit: s, ms, us or ns",
         )
     stamps: pd.Series = pd.to_datetime((seconds * 1e6).round().astype("int64"), unit="us", utc=True)
@@ -156,23 +173,32 @@ def _from_text(values: pd.Series, where: object, timezone: str | None, first_lin
 
     if isinstance(values.dtype, pd.DatetimeTZDtype):
         return values
-    if pd.api.types.is_numeric_dtype(values):
-        raise BadBars(where, f"timestamp is a number ({values.iloc[0]})", "Set ingest.options.unit to s, ms, us or ns")
-    texts = _texts(values)
-    zoned = texts.str.contains(r"(?:[+-]\d{2}:?\d{2}|Z|UTC)$", regex=True)
+    texts = _texts(values).str.strip()
+    if pd.api.types.is_numeric_dtype(values) or texts.str.fullmatch(_EPOCH).all():
+        raise BadBars(where, f"timestamp is a number ({texts.iloc[0]})", "Set ingest.options.unit to s, ms, us or ns")
+    zoned = texts.str.contains(_ZONE, regex=True)
     if zoned.all():
+        texts = texts.str.replace(r"\s*UTC$", "Z", regex=True)
         return pd.to_datetime(texts, utc=True, errors="coerce", format="ISO8601")
     if zoned.any():
-        row = int((~zoned).to_numpy().argmax())
-        raise BadBars(
-            where, f"line {row + first_line} has no zone ({texts.iloc[row]}) where others have one", "Mend it"
-        )
+        found = _first(texts, ~zoned, first_line)
+        raise BadBars(where, f"the time is {found}, without a zone where others have one", "Mend that line")
     if timezone is None:
         raise BadBars(
             where, f"times carry no zone ({texts.iloc[0]})", "Set ingest.options.timezone, e.g. UTC or America/New_York"
         )
-    naive = pd.to_datetime(texts, errors="coerce", format="mixed")
-    return _localised(naive, where, timezone, first_line)
+    return _localised(_naive(texts), where, timezone, first_line)
+
+
+def _naive(texts: pd.Series) -> pd.Series:
+    """Local times: ISO 8601, else the one format of the first row; a row that does not follow it has no time."""
+    import pandas as pd
+    from pandas.tseries.api import guess_datetime_format
+
+    times: pd.Series = pd.to_datetime(texts, errors="coerce", format="ISO8601")
+    if times.isna().any() and (written := guess_datetime_format(texts.iloc[0])) is not None:
+        times = pd.to_datetime(texts, errors="coerce", format=written)
+    return times
 
 
 def _localised(naive: pd.Series, where: object, timezone: str, first_line: int) -> pd.Series:
@@ -186,10 +212,9 @@ def _localised(naive: pd.Series, where: object, timezone: str, first_line: int) 
     local: pd.Series = naive.dt.tz_localize(zone, ambiguous="NaT", nonexistent="NaT")
     lost = local.isna() & naive.notna()
     if lost.any():
-        row = int(lost.to_numpy().argmax())
         raise BadBars(
             where,
-            f"line {row + first_line}: {naive.iloc[row]} is skipped or repeated by a clock change in {timezone}",
+            f"the time is {_first(naive, lost, first_line)}: a clock change in {timezone} skips or repeats it",
             "Export the file in UTC",
         )
     return local

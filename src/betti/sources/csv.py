@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from betti.errors import BadBars, UnreadableFile
-from betti.sources._table import concatenated, file_for, to_bars
+from betti.errors import BadBars, BadParam, UnreadableFile
+from betti.sources._table import concatenated, file_for, one_file_each, to_bars
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,38 +44,54 @@ def fetch(
         timezone: IANA zone of times that carry none.
 
     Raises:
+        BadParam: several symbols and no {symbol} in the path, or names that are not as many as the columns.
         MissingFile, UnreadableFile: the file is absent, or is not text with columns.
         BadBars: a column is missing, a number or a time cannot be read; the line is named.
     """
+    one_file_each(path, symbols)
     tables = []
     for symbol in symbols:
         file = file_for(path, symbol, interval)
-        raw = _read(file, names, delimiter, skip_rows)
-        first_line = skip_rows + (1 if names else 2)
+        raw = _headed(_read(file, delimiter, skip_rows), names, file)
         tables.append(
-            to_bars(raw, symbol, file, columns=columns or {}, unit=unit, timezone=timezone, first_line=first_line)
+            to_bars(raw, symbol, file, columns=columns or {}, unit=unit, timezone=timezone, first_line=skip_rows + 1)
         )
     return concatenated(tables, until)
 
 
-def _read(file: Path, names: list[str] | None, delimiter: str | None, skip_rows: int) -> pd.DataFrame:
-    """The file as text columns; what numbers and times they hold is judged with the line at hand."""
+def _read(file: Path, delimiter: str | None, skip_rows: int) -> pd.DataFrame:
+    """The file's lines as text cells, header included, with empty lines left out; the index counts lines from 0."""
+    import csv
+
     import pandas as pd
 
     if file.stat().st_size == 0:
         raise BadBars(file, "the file is empty", "Check that the export is complete")
     try:
-        return pd.read_csv(
+        cells = pd.read_csv(
             file,
             sep=delimiter,
             engine="python" if delimiter is None else "c",
-            names=names,
-            header=None if names else 0,
+            header=None,
             skiprows=skip_rows,
+            skip_blank_lines=False,
             dtype=str,
+            encoding="utf-8-sig",
             skipinitialspace=True,
         )
-    except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as cause:
+        return cells.dropna(how="all")
+    except (UnicodeDecodeError, csv.Error, pd.errors.ParserError, pd.errors.EmptyDataError) as cause:
         raise UnreadableFile(
             file, f"is not a table of text columns ({cause})", "Check its type and delimiter"
         ) from cause
+
+
+def _headed(cells: pd.DataFrame, names: list[str] | None, file: Path) -> pd.DataFrame:
+    """The rows under their column names: those given, else the first line's (pandas would rename one that repeats)."""
+    if cells.empty:
+        raise BadBars(file, "no line holds anything", "Check that the export is complete")
+    if names is None:
+        return cells.iloc[1:].set_axis(list(cells.iloc[0].map(str)), axis=1)
+    if len(names) != cells.shape[1]:
+        raise BadParam("ingest.options.names", names, f"{len(names)} names for the {cells.shape[1]} columns of {file}")
+    return cells.set_axis(names, axis=1)

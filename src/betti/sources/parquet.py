@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from betti.errors import BadBars, UnreadableFile
-from betti.sources._table import concatenated, file_for, to_bars
+from betti.sources._table import concatenated, file_for, one_file_each, to_bars
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,12 +45,14 @@ def fetch(
     for symbol in symbols:
         file = file_for(path, symbol, interval)
         try:
-            raw = pq.read_table(file).to_pandas()
+            raw = pq.read_table(file).to_pandas(ignore_metadata=True)
         except (pa.ArrowInvalid, OSError) as cause:
             raise UnreadableFile(file, f"is not a whole Parquet file ({cause})", "Write or copy it again") from cause
         if "symbol" in raw.columns:
             raw = raw[raw["symbol"] == symbol].drop(columns="symbol")
             if raw.empty:
                 raise BadBars(file, f"no rows of symbol '{symbol}'", "Check ingest.symbols in params.yaml")
+        else:
+            one_file_each(path, symbols)
         tables.append(to_bars(raw, symbol, file, columns=columns or {}, unit=unit, timezone=timezone, first_line=1))
     return concatenated(tables, until)

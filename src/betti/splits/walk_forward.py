@@ -79,10 +79,11 @@ def _roles(
 
     stamps = labels["timestamp"]
     test = stamps.isin(block).to_numpy()
-    test_start, test_end = stamps[test].min(), labels["span_end"][test].max()
-    valid_start = pd.Timestamp(past[int(len(past) * (1 - valid_share))])
+    # A span may begin before the row's own time (a label over a window stamped with its last bar).
+    test_start, test_end = labels["span_start"][test].min(), labels["span_end"][test].max()
     usable = ((stamps >= past[0]) & (stamps <= past[-1])).to_numpy()
-    late = (stamps >= valid_start).to_numpy()
+    late = (stamps >= pd.Timestamp(past[int(len(past) * (1 - valid_share))])).to_numpy()
+    valid_start = labels["span_start"][usable & late].min()
 
     role = np.full(len(labels), "unused", dtype=object)
     role[usable & late] = "valid"

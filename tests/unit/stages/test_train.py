@@ -137,7 +137,7 @@ def test_learning_has_a_row_per_epoch(tables: tuple[pd.DataFrame, ...]) -> None:
 
 @pytest.mark.parametrize(("model", "family"), [("logistic", "classical"), ("lstm", "neural")])
 def test_scalers_see_train_rows_only(model: str, family: str, tables: tuple[pd.DataFrame, ...]) -> None:
-    features, labels, folds = tables
+    features, _labels, folds = tables
     trained = run_of(tables, model)
     for fold in (0, 1):
         rows = folds[(folds["fold"] == fold) & (folds["role"] == "train")][KEY].merge(features, on=KEY)
@@ -154,7 +154,7 @@ def test_scalers_see_train_rows_only(model: str, family: str, tables: tuple[pd.D
 def test_what_lies_after_a_folds_training_rows_does_not_change_its_model(
     model: str, tables: tuple[pd.DataFrame, ...], tmp_path: Path
 ) -> None:
-    features, labels, folds = tables
+    features, _labels, folds = tables
     later = features["timestamp"] >= folds.loc[(folds["fold"] == 0) & (folds["role"] == "test"), "timestamp"].min()
     changed = features.copy()
     changed.loc[later, ["f__a", "f__b", "f__c"]] *= -3
@@ -174,8 +174,25 @@ def test_the_final_model_sees_every_labelled_row_and_takes_its_rounds_from_the_f
     assert manifest.rows["final"] == {"train": len(tables[1]) - 2 * WARM_UP}
 
 
+def test_the_final_model_learns_from_the_last_labelled_row(tables: tuple[pd.DataFrame, ...], tmp_path: Path) -> None:
+    labels = tables[1].copy()
+    last = labels[KEY].sort_values(["symbol", "timestamp"]).index[-1]  # unused in every fold
+    labels.loc[last, "direction"] = 2 - labels.loc[last, "direction"] if labels.loc[last, "direction"] != 1 else 0
+    for name, table in (("one", tables[1]), ("two", labels)):
+        run_of(tables, "logistic", labels=table).models.save(tmp_path / name)
+    assert files(tmp_path / "one" / "fold_1") == files(tmp_path / "two" / "fold_1")
+    assert files(tmp_path / "one" / "final") != files(tmp_path / "two" / "final")
+
+
+def test_rows_count_by_their_weight(tables: tuple[pd.DataFrame, ...], tmp_path: Path) -> None:
+    for name, weight in (("one", 1.0), ("two", tables[1]["weight"])):
+        run_of(tables, "logistic", labels=tables[1].assign(weight=weight)).models.save(tmp_path / name)
+    for member in ("fold_0", "fold_1", "final"):
+        assert files(tmp_path / "one" / member) != files(tmp_path / "two" / member)
+
+
 def test_a_leak_is_refused_before_anything_is_fitted(tables: tuple[pd.DataFrame, ...]) -> None:
-    features, labels, folds = tables
+    _features, _labels, folds = tables
     purged = (folds["fold"] == 1) & (folds["role"] == "purged") & (folds["symbol"] == "BBB")
     for role in ("train", "valid"):
         leaking = folds.assign(role=folds["role"].mask(purged, role))
@@ -199,7 +216,7 @@ def test_columns_without_values_are_named(tables: tuple[pd.DataFrame, ...]) -> N
 def test_a_fold_without_usable_rows_is_named(tables: tuple[pd.DataFrame, ...]) -> None:
     late = tables[0].copy()
     late.loc[late["timestamp"] < late["timestamp"].iloc[100], "f__a"] = np.nan
-    with pytest.raises(NothingToTrain, match="fold_0 .*incomplete_input 200"):
+    with pytest.raises(NothingToTrain, match=r"fold_0 .*incomplete_input 200"):
         run_of(tables, "logistic", features=late)
 
 

@@ -36,7 +36,7 @@ def test_another_symbols_span_leaks_too() -> None:
     table = pd.DataFrame(
         [rows("train", "AAA", "2020-01-01", "2020-01-05"), rows("test", "BBB", "2020-01-05", "2020-01-09")]
     )
-    with pytest.raises(LeakError, match="fold 3: 1 training rows .* AAA 2020-01-01"):
+    with pytest.raises(LeakError, match=r"fold 3: 1 training rows .* AAA 2020-01-01"):
         refuse_leaks(3, table)
     refuse_leaks(3, table.assign(role=["purged", "test"]))
 

@@ -73,7 +73,7 @@ def test_row_order_of_the_table_does_not_matter(table: pd.DataFrame) -> None:
 def test_missing_columns_and_repeated_rows_are_named(table: pd.DataFrame) -> None:
     with pytest.raises(prepare.MissingColumns, match="x, y"):
         prepare.feature_rows(table, ("a", "x", "y"), None)
-    with pytest.raises(BrokenArtifact, match="AAA 2020-01-01.* occurs twice"):
+    with pytest.raises(BrokenArtifact, match=r"AAA 2020-01-01.* occurs twice"):
         prepare.feature_rows(pd.concat([table, table[1:2]]), ("a",), None)
 
 
@@ -98,7 +98,7 @@ def test_labelled_rows(table: pd.DataFrame) -> None:
     assert found.y.tolist() == [0, 1]
     assert found.rows["timestamp"].tolist() == [STAMPS[1], STAMPS[3]]
     assert found.dropped == {"no_label": 1, "incomplete_input": 1}
-    assert found.spans()[0].tolist() == [STAMPS[1].value * 1, STAMPS[3].value * 1]
+    assert found.spans()[0].tolist() == [STAMPS[1].value, STAMPS[3].value]
     with pytest.raises(BrokenArtifact, match="no class numbers"):
         prepare.labelled(labels([0.5]), "trigger", features)
 

@@ -1,0 +1,35 @@
+"""What the tests of file sources share: small files, and the market data folder beside a checkout."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import pytest
+
+from betti import sources
+from tests.conftest import REPOSITORY
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+END = pd.Timestamp("2100-01-01", tz="UTC")
+MARKET = REPOSITORY.parent / "shared" / "data"
+
+with_market_data = pytest.mark.skipif(
+    not MARKET.is_dir(), reason="the folder shared/data with recorded market data is not beside this checkout"
+)
+
+
+def read(source: str, path: Path | str, symbol: str = "X", interval: str = "1d", **options: Any) -> pd.DataFrame:
+    return sources.fetch(source, (symbol,), interval, END, {"path": str(path), **options})
+
+
+def assert_bars(bars: pd.DataFrame, symbol: str, rows: int) -> None:
+    """Bars as the contract has them, in time order."""
+    assert list(bars.columns[:7]) == ["timestamp", "symbol", "open", "high", "low", "close", "volume"]
+    assert str(bars["timestamp"].dtype) == "datetime64[us, UTC]"
+    assert set(bars["symbol"]) == {symbol}
+    assert len(bars) == rows
+    assert bars["timestamp"].is_monotonic_increasing
+    assert all(bars[name].dtype == "float64" for name in bars.columns[2:])

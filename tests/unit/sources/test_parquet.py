@@ -1,0 +1,110 @@
+"""Parquet files, whole ones."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from betti import sources
+from betti.errors import BadBars, BadParam, MissingFile, UnreadableFile
+from tests.conftest import random_bars
+from tests.unit.sources.files import END, MARKET, assert_bars, read, with_market_data
+
+
+@pytest.fixture
+def file(tmp_path):
+    def write(frame: pd.DataFrame, name: str = "x.parquet", **how: object):
+        frame.to_parquet(tmp_path / name, **how)
+        return tmp_path / name
+
+    return write
+
+
+def plain(rows: int = 20) -> pd.DataFrame:
+    return random_bars(rows).drop(columns="symbol")
+
+
+def test_bars_come_back_as_they_were(file):
+    pd.testing.assert_frame_equal(read("parquet", file(random_bars(20)), "AAA"), random_bars(20))
+    pd.testing.assert_frame_equal(read("parquet", file(plain()), "AAA"), random_bars(20))
+
+
+def test_times_in_the_index_are_a_column(file):
+    path = file(plain().set_index("timestamp"))
+    pd.testing.assert_frame_equal(read("parquet", path, "AAA"), random_bars(20))
+
+
+def test_one_file_may_hold_several_symbols(file):
+    path = file(pd.concat([random_bars(30, 1, "AAA"), random_bars(20, 2, "BBB")]))
+    both = sources.fetch("parquet", ("BBB", "AAA"), "1d", END, {"path": str(path)})
+    assert both.groupby("symbol").size().to_dict() == {"AAA": 30, "BBB": 20}
+    pd.testing.assert_frame_equal(read("parquet", path, "BBB"), random_bars(20, 2, "BBB"))
+
+
+def test_a_symbol_without_rows_is_named(file):
+    with pytest.raises(BadBars, match="no rows of symbol 'CCC'"):
+        read("parquet", file(random_bars(5)), "CCC")
+
+
+def test_one_file_without_symbols_is_not_read_as_two_markets(file):
+    with pytest.raises(BadParam, match="one file for 2 symbols"):
+        sources.fetch("parquet", ("AAA", "BBB"), "1d", END, {"path": str(file(plain()))})
+
+
+def test_epoch_and_local_times(file):
+    frame = plain()
+    epoch = frame.assign(timestamp=frame["timestamp"].astype("int64") // 1000)
+    pd.testing.assert_frame_equal(read("parquet", file(epoch), "AAA", unit="ms"), random_bars(20))
+    with pytest.raises(BadBars, match=r"timestamp is a number .*ingest\.options\.unit"):
+        read("parquet", file(epoch.astype({"timestamp": "float64"})), "AAA")
+    local = frame.assign(timestamp=frame["timestamp"].dt.tz_localize(None))
+    pd.testing.assert_frame_equal(read("parquet", file(local), "AAA", timezone="UTC"), random_bars(20))
+    with pytest.raises(BadBars, match=r"ingest\.options\.timezone"):
+        read("parquet", file(local), "AAA")
+
+
+def test_renamed_columns(file):
+    path = file(plain().rename(columns={"timestamp": "Date", "close": "Adj"}))
+    columns = {"Date": "timestamp", "Adj": "close"}
+    pd.testing.assert_frame_equal(read("parquet", path, "AAA", columns=columns), random_bars(20))
+
+
+def test_text_in_a_number_names_the_row_of_the_file(file):
+    frame = pd.concat([random_bars(30, 1, "AAA"), random_bars(20, 2, "BBB")], ignore_index=True)
+    frame["close"] = frame["close"].map(str)
+    frame.loc[33, "close"] = "cheap"
+    with pytest.raises(BadBars, match="close is 'cheap' in line 34"):
+        read("parquet", file(frame), "BBB")
+
+
+def test_missing_columns_and_no_rows(file):
+    with pytest.raises(BadBars, match="no column low"):
+        read("parquet", file(plain().drop(columns="low")))
+    with pytest.raises(BadBars, match="no rows"):
+        read("parquet", file(plain().iloc[:0]))
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda b: b[: len(b) // 2], lambda b: b[:-3], lambda b: b"", lambda b: b"a,b\n1,2\n"]
+)
+def test_a_truncated_or_foreign_file_is_refused_by_name(file, damage):
+    path = file(plain())
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(UnreadableFile, match="not a whole Parquet file") as caught:
+        read("parquet", path)
+    assert str(path) in str(caught.value)
+
+
+def test_an_absent_file_says_what_to_check(tmp_path):
+    with pytest.raises(MissingFile, match=r"X_1d\.parquet.*ingest\.options\.path"):
+        read("parquet", tmp_path / "{symbol}_{interval}.parquet")
+
+
+@with_market_data
+@pytest.mark.parametrize(
+    ("symbol", "interval", "rows"), [("AAPL", "1d", 6428), ("BTCUSDT", "15m", 34945), ("SPY", "1d", 8395)]
+)
+def test_recorded_markets(symbol, interval, rows):
+    bars = read("parquet", MARKET / "{symbol}_{interval}.parquet", symbol, interval)
+    assert_bars(bars, symbol, rows)
+    assert not bars["timestamp"].duplicated().any()

@@ -1,0 +1,177 @@
+"""Binding a stage to a repository: what it reads, what it is told, and what it leaves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+from betti import binding, catalog, io, params
+from betti.errors import BadParam, BrokenArtifact, MissingArtifact, UnknownName
+from betti.schemas import BARS, LABELS
+from tests.conftest import REPOSITORY, random_bars
+from tests.unit.test_io import digests
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A repository with the shipped knobs and nothing in data/."""
+    for name in ("params.yaml", "asof.yaml"):
+        (tmp_path / name).write_text((REPOSITORY / name).read_text())
+    return tmp_path
+
+
+def clean(root: Path, bars: pd.DataFrame) -> None:
+    io.write_parts(root / "data/2_clean", bars, BARS)
+
+
+def change(root: Path, **blocks: object) -> None:
+    file = root / "params.yaml"
+    file.write_text(yaml.safe_dump({**yaml.safe_load(file.read_text()), **blocks}, sort_keys=False))
+
+
+# --- what is asked for
+
+
+@pytest.mark.parametrize(
+    ("stage", "item", "said"),
+    [
+        ("lables", None, "stage 'lables'; did you mean 'labels'"),
+        ("labels", "directon_5", "did you mean 'direction_5'"),
+        ("labels", None, "target of stage labels"),
+        ("features", "direction_5", "family of stage features"),
+        ("validate", "technical", "stage validate"),
+    ],
+)
+def test_an_unknown_stage_or_item_is_named_and_nothing_is_written(root, stage, item, said):
+    with pytest.raises(UnknownName, match=said):
+        binding.run(root, stage, item)
+    assert not (root / "data").exists()
+
+
+@pytest.mark.parametrize(
+    ("stage", "item", "artifact", "maker"),
+    [
+        ("validate", None, "bars", "ingest"),
+        ("labels", "trigger", "clean", "validate"),
+        ("split", "trigger", "labels", "labels"),
+        ("select", "topology_only", "features", "features"),
+    ],
+)
+def test_a_missing_artifact_names_the_stage_that_makes_it(root, stage, item, artifact, maker):
+    with pytest.raises(MissingArtifact, match=f"'{artifact}'.*betti run --stages {maker}"):
+        binding.run(root, stage, item)
+
+
+def test_a_broken_artifact_is_named(root):
+    clean(root, random_bars(100))
+    file = next((root / "data/2_clean").rglob("*.parquet"))
+    file.write_bytes(b"not Parquet")
+    with pytest.raises(BrokenArtifact, match=str(file)):
+        binding.run(root, "labels", "trigger")
+
+
+@pytest.mark.parametrize(
+    ("stage", "item", "blocks", "kind", "said"),
+    [
+        ("features", "technical", {"features": {"technical": {"no_such": 1}}}, UnknownName, "no_such"),
+        ("features", "wavelets", {"features": {"wavelets": {}}}, UnknownName, "feature family 'wavelets'"),
+        (
+            "labels",
+            "trigger",
+            {"targets": {"trigger": {"kind": "trigger", "horizon": 0}}, "runs": {}},
+            BadParam,
+            "horizon",
+        ),
+        ("split", "trigger", {"split": {"scheme": "walk_forward", "folds": 0}}, BadParam, "folds"),
+    ],
+)
+def test_a_bad_knob_is_refused_before_anything_is_read_or_written(root, stage, item, blocks, kind, said):
+    change(root, **blocks)
+    with pytest.raises(kind, match=said):
+        binding.run(root, stage, item)
+    assert not (root / "data").exists()
+
+
+# --- what a stage gets
+
+
+def test_signatures_name_artifacts():
+    assert [i.artifact.name for i in binding.inputs(catalog.stage("labels"))] == ["clean"]
+    (features,) = binding.inputs(catalog.stage("select"))
+    assert features.every
+    assert [a.name for a in binding.outs(catalog.stage("validate"))] == ["clean", "quarantine", "validation"]
+
+
+def test_a_stage_is_told_its_knobs_its_item_and_the_clock(root):
+    loaded = params.load(root)
+    assert binding.knobs(loaded, catalog.stage("ingest"), None, root)["until"] == params.until(root)
+    family = binding.knobs(loaded, catalog.stage("features"), "technical", root)
+    assert family["family"] == "technical"
+    assert "until" not in family
+    assert "target" not in binding.knobs(loaded, catalog.stage("labels"), "trigger", root)
+
+
+# --- what it leaves
+
+
+def test_from_source_to_folds(root):
+    for stage, item in (("ingest", None), ("validate", None), ("labels", "trigger"), ("split", "trigger")):
+        binding.run(root, stage, item)
+    loaded = binding.read(catalog.artifact("clean"), root)
+    assert len(loaded) == 2 * 5031
+    assert set(binding.read(catalog.artifact("folds"), root, "trigger")["fold"]) == set(range(5))
+    assert binding.read(catalog.artifact("validation"), root).summary.symbols[0].rows_in == 5031
+    before = digests(root / "data")
+    binding.run(root, "ingest", None)
+    binding.run(root, "labels", "trigger")
+    assert digests(root / "data") == before
+
+
+def test_labels_after_an_append_and_a_correction_equal_a_full_rebuild(root, tmp_path_factory):
+    bars = random_bars(1500, start="2014-01-01")
+    clean(root, bars.iloc[:1400])
+    binding.run(root, "labels", "direction_10")
+    bars.loc[700, ["high", "close"]] *= 1.2
+    clean(root, bars)
+    binding.run(root, "labels", "direction_10")
+    incremental = digests(root / "data/5_labels/direction_10")
+    io.remove(root / binding.PARTS_CACHE)
+    binding.run(root, "labels", "direction_10")
+    assert digests(root / "data/5_labels/direction_10") == incremental
+    table = io.read_table(root / "data/5_labels/direction_10", LABELS)
+    knobs = binding.knobs(params.load(root), catalog.stage("labels"), "direction_10", root)
+    whole = binding.function(catalog.stage("labels"))(bars, **knobs)
+    pd.testing.assert_frame_equal(table, whole)
+
+
+def test_a_run_reads_its_own_target_and_set(root):
+    loaded = params.load(root)
+    train = catalog.stage("evaluate")
+    name, run = next((name, run) for name, run in loaded.runs.items())
+    assert binding._item_of(catalog.artifact("labels"), train, name, loaded) == run.target
+    assert binding._item_of(catalog.artifact("feature_set"), train, name, loaded) == run.set
+    assert binding._item_of(catalog.artifact("models"), train, name, loaded) == name
+
+
+def test_pruning_removes_items_that_are_declared_no_more_and_nothing_else(root):
+    loaded = params.load(root)
+    kept, gone = [], []
+    for artifact in catalog.ARTIFACTS.values():
+        if artifact.item is None:
+            kept.append(artifact.at(root))
+            continue
+        owner = next(s for s in catalog.STAGES.values() if s.item == artifact.item)
+        kept.append(artifact.at(root, params.items(loaded, owner)[0]))
+        gone.append(artifact.at(root, "no-longer-declared"))
+    for path in [*kept, *gone]:
+        if path.suffix:
+            io.write_text(path, "x")
+        else:
+            io.write_text(path / "file", "x")
+    assert set(binding.prune(loaded, root)) == set(gone)
+    assert all(path.exists() for path in kept)
+    assert not any(path.exists() for path in gone)
+    assert binding.prune(loaded, root) == []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from betti.errors import UnknownName
+from betti.errors import BadInput, UnknownName
 from tasks import policy
 
 if TYPE_CHECKING:
@@ -13,7 +13,14 @@ if TYPE_CHECKING:
 
     from tasks.record import Workspace
 
-__all__ = ["Dag", "load"]
+__all__ = ["AmbiguousStage", "Dag", "load"]
+
+
+class AmbiguousStage(BadInput):
+    """A word that means items of several stages."""
+
+    def __init__(self, name: str, items: tuple[str, ...]) -> None:
+        super().__init__(f"'{name}' is an item of several stages; say which: {', '.join(items)}")
 
 
 @dataclass(frozen=True)
@@ -31,16 +38,16 @@ class Dag:
         """The stages one word means: a full name, a stage with all its items, or an item that one stage has.
 
         Raises:
-            UnknownName: it means nothing, or items of several stages.
+            UnknownName, AmbiguousStage: it means nothing, or items of several stages.
         """
         if name in self.upstreams:
             return (name,)
         items = tuple(stage for stage in self.stages if stage.partition("@")[0] == name)
         items = items or tuple(stage for stage in self.stages if stage.partition("@")[2] == name)
-        families = {stage.partition("@")[0] for stage in items}
-        if len(families) != 1:
-            groups = {stage.partition("@")[0] for stage in self.stages}
-            raise UnknownName("stage", name, {*self.stages, *groups})
+        if not items:
+            raise UnknownName("stage", name, {*self.stages, *(stage.partition("@")[0] for stage in self.stages)})
+        if len({stage.partition("@")[0] for stage in items}) > 1:
+            raise AmbiguousStage(name, items)
         return items
 
     def above(self, wanted: Iterable[str]) -> set[str]:

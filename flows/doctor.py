@@ -20,12 +20,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Finding", "examine"]
 
-# What was found to work together; outside these bounds something breaks that an import does not show.
-BOUNDS = {
-    "prefect": ("3.8.8", "3.9"), "fastapi": ("0.139", "0.153"), "dvc": ("3.67", "3.68"), "pandas": ("3.0", "3.1"),
-    "numpy": ("1.26.4", "2"), "pyarrow": ("18", "26"), "scikit-learn": ("1.3.2", "1.3.3"),
-    "giotto-tda": ("0.6.2", "0.6.3"), "great-expectations": ("1.24", "2"),
-}  # fmt: skip
 FREE_GB = 2.0
 
 
@@ -53,17 +47,24 @@ def examine(root: Path) -> bool:
 
 
 def _versions(_root: Path) -> Iterator[Finding]:
-    from packaging.version import Version
+    """Every core requirement against what is installed: outside its bounds something breaks that no import shows."""
+    from packaging.requirements import Requirement
 
-    yield Finding(platform.python_version().startswith("3.11"), f"Python {platform.python_version()}", "")
-    for name, (low, high) in BOUNDS.items():
-        try:
-            found = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            yield Finding(False, f"{name} is not installed", "make setup")
+    python = platform.python_version()
+    yield Finding(
+        python.startswith("3.11."), f"Python {python}", "" if python.startswith("3.11.") else "use Python 3.11"
+    )
+    for line in importlib.metadata.requires("betti") or ():
+        wanted = Requirement(line)
+        if wanted.marker is not None and not wanted.marker.evaluate({"extra": ""}):
             continue
-        fit = Version(low) <= Version(found) < Version(high)
-        yield Finding(fit, f"{name} {found}", "" if fit else f"pip install '{name}>={low},<{high}'")
+        try:
+            found = importlib.metadata.version(wanted.name)
+        except importlib.metadata.PackageNotFoundError:
+            yield Finding(False, f"{wanted.name} is not installed", "make setup")
+            continue
+        fit = wanted.specifier.contains(found, prereleases=True)
+        yield Finding(fit, f"{wanted.name} {found}", "" if fit else f"pip install '{wanted}'")
 
 
 def _device(_root: Path) -> Iterator[Finding]:

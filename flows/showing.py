@@ -68,4 +68,4 @@ def lineage(root: Path, artifact: str) -> None:
             f"{made}{entry.path}  [dim]{entry.md5}[/]"
         )
         branches = {d: b for d, b in branches.items() if d <= depth}
-    Console().print(tree, overflow="ignore", crop=False, no_wrap=True)
+    Console().print(tree, soft_wrap=True)

@@ -99,7 +99,7 @@ def markdown(
 def trace(recorded: Mapping[str, tuple[Entry, ...]], path: str) -> list[tuple[int, str, Entry]]:
     """Everything an artifact was made from, back to the source: (depth, the stage that made it, entry).
 
-    A path that several stages read is followed once.
+    What is made from the same thing twice shows it twice, but only its first appearance is followed further.
 
     Args:
         recorded: what dvc.lock says.
@@ -111,10 +111,12 @@ def trace(recorded: Mapping[str, tuple[Entry, ...]], path: str) -> list[tuple[in
 
     def follow(wanted: str, depth: int) -> None:
         for out, (stage, entry) in makers.items():
-            if not (out == wanted or out.startswith(wanted + "/") or wanted.startswith(out + "/")) or out in seen:
+            if not (out == wanted or out.startswith(wanted + "/") or wanted.startswith(out + "/")):
+                continue
+            found.append((depth, stage, entry))
+            if out in seen:
                 continue
             seen.add(out)
-            found.append((depth, stage, entry))
             for dep in recorded[stage]:
                 if dep.kind == "dep":
                     _follow_dep(dep, depth + 1)
@@ -123,8 +125,7 @@ def trace(recorded: Mapping[str, tuple[Entry, ...]], path: str) -> list[tuple[in
         made = any(out == dep.path or out.startswith(dep.path + "/") for out in makers)
         if made:
             follow(dep.path, depth)
-        elif dep.path not in seen:
-            seen.add(dep.path)
+        else:
             found.append((depth, "", dep))
 
     follow(path, 0)

@@ -212,6 +212,8 @@ class Workspace:
     def _bring_back(self, repo: Repo, stage: PipelineStage) -> dict[str, str] | None:
         """Check the outs out of the cache; path -> the hash each should have, None where no such run is known."""
         if stage.changed_stage() or stage.changed_deps():
+            if any(out.persist for out in stage.outs):
+                return None  # ingest: what it keeps from before is no function of its deps
             # restore() does not say what it restores, and takes a stage whose deps were saved for unchanged.
             twin = repo.stage.load_one(name=stage.name)
             twin.save_deps()
@@ -272,6 +274,8 @@ def _why(stage: PipelineStage) -> tuple[str, ...]:
     """Reasons why a stage is not up to date; none when it is."""
     if not stage.changed():
         return ()
+    if not any(out.hash_info for out in stage.outs):
+        return ("it never ran",)
     reasons = []
     if stage.changed_stage():
         reasons.append("its command changed")
@@ -280,7 +284,7 @@ def _why(stage: PipelineStage) -> tuple[str, ...]:
         for path, change in status.items():
             words = ", ".join(f"{k} {v}" for k, v in _flat(change)) if isinstance(change, dict) else str(change)
             reasons.append(f"{path}: {words}")
-    return tuple(reasons) or ("it never ran",)
+    return tuple(reasons)
 
 
 def _flat(change: dict[str, Any]) -> list[tuple[str, str]]:

@@ -15,6 +15,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.events import emit_event
 from prefect.states import Completed, State
 
+from betti.errors import BadInput
 from tasks import body, lineage
 
 if TYPE_CHECKING:
@@ -53,7 +54,12 @@ class Context:
     watcher: Watcher
 
 
-@task(cache_policy=NO_CACHE, persist_result=False, task_run_name="{name}")
+def _may_pass(_task: object, _task_run: object, state: State) -> bool:
+    """Whether a failure may pass by itself. What is wrong with the input stays wrong."""
+    return not isinstance(state.result(raise_on_failure=False), BadInput)
+
+
+@task(cache_policy=NO_CACHE, persist_result=False, task_run_name="{name}", retry_condition_fn=_may_pass)
 def run_stage(name: str, force: bool, untouched: bool, upstream: list[str], context: Context) -> State | str:
     """Bring one stage up to date.
 

@@ -39,7 +39,7 @@ _said_at = 0.0
 
 def _say(done: int, total: int, what: str) -> None:
     """At most one line a second, and the last one: whoever started this process shows it."""
-    global _said_at  # noqa: PLW0603  # one process, one terminal
+    global _said_at  # one process, one terminal
     now = time.monotonic()
     if done == total or now - _said_at >= 1.0:
         _said_at = now

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import json
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["Input", "check", "function", "inputs", "knobs", "outs", "read", "run", "undeclared"]
 
 PARTS_CACHE = ".betti/parts"
+ORIGIN = "_origin.json"  # beside the bars: where they come from
 
 
 @dataclass(frozen=True)
@@ -194,20 +196,28 @@ def _write_slices(stage: Stage, item: str | None, sliced: Any, values: dict[str,
 def _write(stage: Stage, item: str | None, value: Any, values: dict[str, Any], root: Path) -> None:
     """Write every out; an artifact inside another is written with it."""
     found = outs(stage)
-    by_name = {found[0].name: value} if stage.out else {a.name: getattr(value, a.name) for a in found}
     if stage.name == "ingest":
-        by_name["bars"] = _accumulated(value, values, found[0], root)
+        _write_bars(found[0], value, values, root)
+        return
+    by_name = {found[0].name: value} if stage.out else {a.name: getattr(value, a.name) for a in found}
     for artifact in found:
         if artifact.inside is None:
             guests = {a: by_name[a.name] for a in found if a.inside == artifact.name}
             _write_one(artifact, artifact.at(root, item), by_name[artifact.name], guests)
 
 
-def _accumulated(fetched: Any, values: dict[str, Any], artifact: Artifact, root: Path) -> Any:
-    """What ingest leaves: earlier bars of the same source and interval, corrected and extended by the fetched ones."""
+def _write_bars(artifact: Artifact, fetched: Any, values: dict[str, Any], root: Path) -> None:
+    """Keep earlier bars beside the fetched ones, as long as both come from the same place: the one out that grows.
+
+    Bars of another source, interval or option are not mixed in: they are replaced, and DVC's cache keeps them.
+    """
     from betti.stages.ingest import accumulate
 
-    return fetched if not artifact.at(root).is_dir() else accumulate(read(artifact, root), fetched, values["until"])
+    path = artifact.at(root)
+    origin = json.dumps({name: values[name] for name in ("source", "interval", "options")}, sort_keys=True) + "\n"
+    if io.read_note(path / ORIGIN) == origin:
+        fetched = accumulate(read(artifact, root), fetched, values["until"])
+    io.write_parts(path, fetched, artifact.schema, notes={ORIGIN: origin})  # type: ignore[arg-type]  # bars are a table
 
 
 def _write_one(artifact: Artifact, path: Path, value: Any, guests: dict[Artifact, Any]) -> None:

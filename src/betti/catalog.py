@@ -101,7 +101,10 @@ ARTIFACTS = {
         Artifact("models", "data/7_models/{item}", "folder", value="betti.training.run:TrainedRun", item="run"),
         Artifact("learning", "data/9_reports/plots/{item}/learning.csv", "csv", item="run"),
         Artifact("predictions", "data/8_predictions/{item}", "table", schemas.PREDICTIONS, item="run"),
-        Artifact("metrics", "data/9_reports/metrics/{item}.json", "json", value="betti.records:RunMetrics", item="run"),
+        Artifact(
+            "metrics", "data/9_reports/evaluation/{item}.json", "json", value="betti.records:RunMetrics", item="run"
+        ),
+        Artifact("scores", "data/9_reports/metrics/{item}.json", "json", value="betti.records:Scores", item="run"),
         Artifact("confusion", "data/9_reports/plots/{item}/confusion.csv", "csv", item="run"),
         Artifact("equity", "data/9_reports/plots/{item}/equity.csv", "csv", item="run"),
         Artifact("leaderboard", "data/9_reports/leaderboard.json", "json", value="betti.records:Leaderboard"),

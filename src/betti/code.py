@@ -12,7 +12,11 @@ from pathlib import Path
 
 import betti
 
-__all__ = ["closure", "digest"]
+__all__ = ["INERT", "closure", "digest"]
+
+# Modules that no result depends on: the wording of an error and the telling of progress retrain nothing. betti itself
+# holds the version, and a release must not either.
+INERT = frozenset({"betti", "betti.errors", "betti.progress"})
 
 
 @cache
@@ -51,15 +55,14 @@ def _imports(module: str) -> frozenset[str]:
 def closure(*modules: str) -> dict[str, Path]:
     """Every betti module that these modules import, directly or not, themselves included: name -> file.
 
-    A package counts where one of its modules is imported, since Python runs its `__init__` first; betti's own does
-    not: it holds the version, and a release must not retrain everything.
+    A package counts where one of its modules is imported, since Python runs its `__init__` first; `INERT` ones do not.
     """
     seen: dict[str, Path] = {}
     todo = list(modules)
     while todo:
         module = todo.pop()
         origin = _origin(module)
-        if origin is None or module in seen or module == "betti":
+        if origin is None or module in seen or module in INERT:
             continue
         seen[module] = origin
         todo.extend(_imports(module))

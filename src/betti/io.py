@@ -33,6 +33,7 @@ __all__ = [
     "place",
     "read_csv",
     "read_json",
+    "read_note",
     "read_table",
     "remove",
     "sweep",
@@ -225,18 +226,24 @@ def write_table(path: Path, frame: pd.DataFrame, schema: Schema) -> None:
 
 
 def write_parts(
-    path: Path, frame: pd.DataFrame, schema: Schema, beside: Mapping[str, tuple[pd.DataFrame, Schema]] | None = None
+    path: Path,
+    frame: pd.DataFrame,
+    schema: Schema,
+    beside: Mapping[str, tuple[pd.DataFrame, Schema]] | None = None,
+    notes: Mapping[str, str] | None = None,
 ) -> None:
     """Write one Parquet file per symbol and period under the folder `path`.
 
-    `beside` holds further tables for folders inside `path` (the quarantine inside the clean bars), so that all of
-    them appear together.
+    `beside` holds further tables for folders inside `path` (the quarantine inside the clean bars), `notes` the texts of
+    small files there, so that all of them appear together.
     """
     with place(path) as new:
         new.mkdir(parents=True)
         _lay_out(new, frame, schema)
         for folder, (other, other_schema) in (beside or {}).items():
             _lay_out(new / folder, other, other_schema)
+        for name, text in (notes or {}).items():
+            (new / name).write_text(text, encoding="utf-8")
 
 
 def _lay_out(folder: Path, frame: pd.DataFrame, schema: Schema) -> None:
@@ -259,6 +266,11 @@ def copy_parts(path: Path, files: Mapping[tuple[str, str], Path]) -> None:
             target = new / symbol_folder(symbol)
             target.mkdir(exist_ok=True)
             shutil.copyfile(source, target / f"{period}.parquet")
+
+
+def read_note(path: Path) -> str:
+    """The text file `path`, or nothing where there is none."""
+    return path.read_text(encoding="utf-8") if path.is_file() else ""
 
 
 def read_table(path: Path, schema: Schema) -> pd.DataFrame:

@@ -16,6 +16,7 @@ __all__ = [
     "Leaderboard",
     "LeaderboardRow",
     "RunMetrics",
+    "Scores",
     "SymbolQuality",
     "Trading",
     "ValidationSummary",
@@ -136,6 +137,20 @@ class RunMetrics(_Record):
     versus: dict[str, Interval]
     versus_score: dict[str, str]
     rows_dropped: dict[str, int]
+
+
+class Scores(_Record):
+    """The few numbers of a run that `dvc metrics show` puts side by side, and that git keeps."""
+
+    accuracy: float
+    macro_f1: float
+    auc: float | None
+    log_loss: float
+    brier: float
+    sharpe: float
+    annual_return: float
+    max_drawdown: float
+    baselines_beaten: int
 
 
 class LeaderboardRow(_Record):

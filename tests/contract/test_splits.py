@@ -105,5 +105,5 @@ def two_roles(labels: pd.DataFrame) -> pd.DataFrame:
 )
 def test_the_checker_catches_a_splitter_that_leaks(leaky):
     labels = spans(3, rows=100, longest=20)
-    with pytest.raises(AssertionError, match="overlaps|role"):
+    with pytest.raises(AssertionError, match=r"overlaps|role"):
         check_split(labels, leaky(labels))

@@ -130,6 +130,26 @@ def test_from_source_to_folds(root):
     assert digests(root / "data") == before
 
 
+def csv_source(root: Path, name: str, seed: int, rows: slice) -> dict[str, object]:
+    """A CSV with some of 100 bars, and the ingest block that reads it."""
+    random_bars(100, seed).drop(columns="symbol").iloc[rows].to_csv(root / f"{name}.csv", index=False)
+    options = {"path": str(root / f"{name}.csv")}
+    return {"ingest": {"source": "csv", "symbols": ["AAA"], "interval": "1d", "options": options}}
+
+
+def test_ingest_keeps_earlier_bars_of_the_same_source_and_mixes_in_none_of_another(root):
+    change(root, **csv_source(root, "one", 1, slice(0, 60)))
+    binding.run(root, "ingest", None)
+    change(root, **csv_source(root, "one", 1, slice(50, 100)))
+    binding.run(root, "ingest", None)
+    bars = binding.read(catalog.artifact("bars"), root)
+    pd.testing.assert_frame_equal(bars, random_bars(100, 1))
+    change(root, **csv_source(root, "other", 2, slice(50, 100)))
+    binding.run(root, "ingest", None)
+    bars = binding.read(catalog.artifact("bars"), root)
+    pd.testing.assert_frame_equal(bars, random_bars(100, 2).iloc[50:].reset_index(drop=True))
+
+
 def test_labels_after_an_append_and_a_correction_equal_a_full_rebuild(root, tmp_path_factory):
     bars = random_bars(1500, start="2014-01-01")
     clean(root, bars.iloc[:1400])
@@ -156,7 +176,7 @@ def test_a_run_reads_its_own_target_and_set(root):
     assert binding._item_of(catalog.artifact("models"), train, name, loaded) == name
 
 
-def test_pruning_removes_items_that_are_declared_no_more_and_nothing_else(root):
+def test_the_files_of_items_declared_no_more_are_found_and_no_others(root):
     loaded = params.load(root)
     kept, gone = [], []
     for artifact in catalog.ARTIFACTS.values():
@@ -171,7 +191,8 @@ def test_pruning_removes_items_that_are_declared_no_more_and_nothing_else(root):
             io.write_text(path, "x")
         else:
             io.write_text(path / "file", "x")
-    assert set(binding.prune(loaded, root)) == set(gone)
+    assert set(binding.undeclared(loaded, root)) == set(gone)
+    for path in gone:
+        io.remove(path)
+    assert binding.undeclared(loaded, root) == []
     assert all(path.exists() for path in kept)
-    assert not any(path.exists() for path in gone)
-    assert binding.prune(loaded, root) == []

@@ -72,5 +72,5 @@ def test_a_new_file_is_a_part_at_once(folder, tmp_path):
 
 @pytest.mark.parametrize("name", ["omga", "helper", "_private", "", "alpha.NAME", "../alpha"])
 def test_a_name_that_is_no_part_says_what_there_is(folder, name):
-    with pytest.raises(UnknownName, match="Available: alpha, .*omega"):
+    with pytest.raises(UnknownName, match=r"Available: alpha, .*omega"):
         folder.load(name)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import signal
 import subprocess
 import sys
@@ -60,9 +59,8 @@ def test_an_exception_leaves_the_old_value(data, kind):
     path = data / "value"
     write(path, "old", kind)
     before = digests(data)
-    with pytest.raises(RuntimeError, match="midway"), io.place(path) as new:
-        fill(new, "new", kind)
-        raise RuntimeError("midway")
+    with pytest.raises(RuntimeError, match="midway"):
+        write_and_fail(path, kind)
     assert digests(data) == before
     assert scratch_of(data) == []
 
@@ -88,6 +86,12 @@ def test_a_new_folder_replaces_the_old_one_whole(data):
 def write(path: Path, text: str, kind: str) -> None:
     with io.place(path) as new:
         fill(new, text, kind)
+
+
+def write_and_fail(path: Path, kind: str) -> None:
+    with io.place(path) as new:
+        fill(new, "new", kind)
+        raise RuntimeError("midway")
 
 
 def fill(path: Path, text: str, kind: str) -> None:
@@ -336,7 +340,7 @@ def test_copied_parts_share_no_inode_with_the_cache(data, tmp_path):
     io.copy_parts(data / "a", {("AAA", "2001"): source})
     copy = data / "a" / "AAA" / "2001.parquet"
     assert copy.read_bytes() == source.read_bytes()
-    assert not os.path.samefile(copy, source)
+    assert not copy.samefile(source)
 
 
 # --- everything else

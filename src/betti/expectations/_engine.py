@@ -25,6 +25,7 @@ _REMOTE = re.compile(
     r"<script[^>]*src=\"[^\"]*\"[^>]*>\s*</script>|<link[^>]*href=\"[^\"]*\"[^>]*>|<img[^>]*>|<script\b.*?</script>",
     re.S,
 )
+_REMOTE_STYLE = re.compile(r"url\(\s*['\"]?(?:https?:)?//[^)]*\)")
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 
@@ -82,7 +83,7 @@ def page(result: Any, title: str) -> str:
     for volatile in ("batch_markers", "batch_spec", "active_batch_definition"):
         result.meta.pop(volatile, None)
     html: str = DefaultJinjaPageView().render(ValidationResultsPageRenderer().render(result))
-    html = _REMOTE.sub("", html)
+    html = _REMOTE_STYLE.sub("none", _REMOTE.sub("", html))
     names: dict[str, str] = {}
     html = _UUID.sub(lambda match: names.setdefault(match[0], f"part-{len(names)}"), html)
     return html.replace("<head>", f"<head><title>{title}</title>{_STYLE}", 1)

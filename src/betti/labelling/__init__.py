@@ -2,8 +2,9 @@
 
 A target module offers
 
-* `COLUMNS`: the names of its label columns;
-* `CLASSES`: the class count of its first column (None where it is a regression);
+* `COLUMNS`: the names of its label columns, the class first; a two-class target that can be traded has a column
+  `side` (1 long, -1 short, 0 not at all), and without one is not traded;
+* `CLASSES`: the class count of its first column;
 * `reach(**knobs) -> tuple[int, int]`: bars before and after a decision bar that enter its row, weight included;
 * `label(bars, *, ...knobs) -> pd.DataFrame`: bars of ONE symbol -> rows with `timestamp`, `span_start`, `span_end`,
   its columns and `weight`. A bar whose future is not all there has no row: labels are absent, never guessed.

@@ -47,15 +47,15 @@ def positions(
     Args:
         probabilities: (n, classes). Of more than two, those below the middle are short, those above it long.
         threshold: probability at which a class is acted on, see `decided`.
-        side: (n,) 1, -1 or 0: the direction that a trade on class 1 of a two-class target takes; long without it.
-            Unknown (NaN) is neutral. More than two classes carry their own direction.
+        side: (n,) 1, -1 or 0: the direction that a trade on class 1 of a two-class target takes. Without it, or where
+            it is NaN, nothing is traded: that a thing happens does not say which way. More classes carry their own.
 
     >>> positions(np.array([[0.2, 0.2, 0.6], [0.6, 0.4, 0.0], [0.1, 0.8, 0.1]]), 0.5).tolist()
     [1.0, -1.0, 0.0]
     """
     chosen, classes = decided(probabilities, threshold), probabilities.shape[1]
     if classes == 2:
-        taken = np.ones(len(chosen)) if side is None else np.nan_to_num(side)
+        taken = np.zeros(len(chosen)) if side is None else np.nan_to_num(side)
     else:
         taken = np.sign(2.0 * chosen - (classes - 1))
     return np.where(chosen == NOTHING, 0.0, taken)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -196,8 +197,11 @@ def _naive(texts: pd.Series) -> pd.Series:
     from pandas.tseries.api import guess_datetime_format
 
     times: pd.Series = pd.to_datetime(texts, errors="coerce", format="ISO8601")
-    if times.isna().any() and (written := guess_datetime_format(texts.iloc[0])) is not None:
-        times = pd.to_datetime(texts, errors="coerce", format=written)
+    if times.isna().any():
+        with warnings.catch_warnings(action="ignore"):  # pandas says so where the day stands first: it must
+            written = guess_datetime_format(texts.iloc[0])
+        if written is not None:
+            times = pd.to_datetime(texts, errors="coerce", format=written)
     return times
 
 

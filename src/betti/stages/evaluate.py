@@ -20,7 +20,7 @@ from betti.metrics.decisions import positions
 from betti.metrics.significance import Bootstrap, difference_interval, score_intervals, trading_intervals
 from betti.metrics.trading import Simulation, buy_and_hold, simulate, summarise
 from betti.progress import track
-from betti.records import RunMetrics
+from betti.records import RunMetrics, Scores
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -60,12 +60,14 @@ class Evaluated:
     Attributes:
         predictions: `betti.schemas.PREDICTIONS` with `p_0` ..., `prediction` and `label`, by fold, symbol and time.
         metrics: every score of the run.
+        scores: the few of them that are compared at a glance.
         confusion: `actual`, `predicted`: one row per test row.
         equity: `timestamp`, `strategy`, `buy_and_hold`: value of 1 invested, at every open.
     """
 
     predictions: pd.DataFrame
     metrics: RunMetrics
+    scores: Scores
     confusion: pd.DataFrame
     equity: pd.DataFrame
 
@@ -135,7 +137,22 @@ def evaluate(
         )
     metrics = _metrics(models.manifest, tested, (strategy, held), decision_threshold, bootstrap)
     predictions = _predictions(models.manifest, tested)
-    return Evaluated(predictions, metrics, _confusion(predictions), _equity(strategy, held))
+    return Evaluated(predictions, metrics, _scores(metrics), _confusion(predictions), _equity(strategy, held))
+
+
+def _scores(metrics: RunMetrics) -> Scores:
+    pooled, trading = metrics.pooled, metrics.trading
+    return Scores(
+        accuracy=pooled.accuracy,
+        macro_f1=pooled.macro_f1,
+        auc=pooled.auc,
+        log_loss=pooled.log_loss,
+        brier=pooled.brier,
+        sharpe=trading.sharpe,
+        annual_return=trading.annual_return,
+        max_drawdown=trading.max_drawdown,
+        baselines_beaten=sum(difference.low > 0 for difference in metrics.versus.values()),
+    )
 
 
 # Predicting ---------------------------------------------------------------------------------------------------------
@@ -230,7 +247,7 @@ def _signals(tested: _Tested, threshold: float, symbols: list[str]) -> pd.DataFr
     names = [f"p_{label}" for label in range(tested.run.shape[1])]
     table = tested.rows[KEY].copy()
     table[names] = tested.run
-    table["side"] = tested.rows.get("side", 1.0)
+    table["side"] = tested.rows.get("side", 0.0)
     mean = table[table["symbol"].isin(symbols)].groupby(["symbol", "timestamp"], sort=True, as_index=False).mean()
     position = positions(mean[names].to_numpy(), threshold, mean["side"].to_numpy(dtype="float64"))
     return mean[KEY].assign(position=position)

@@ -122,7 +122,7 @@ def test_two_classes_trade_the_side_of_the_label():
     probabilities = np.array([[0.4, 0.6], [0.4, 0.6], [0.4, 0.6], [0.4, 0.6], [0.6, 0.4]])
     side = np.array([1.0, -1.0, 0.0, np.nan, 1.0])
     assert positions(probabilities, 0.5, side).tolist() == [1, -1, 0, 0, 0]
-    assert positions(probabilities, 0.5).tolist() == [1, 1, 1, 1, 0]
+    assert positions(probabilities, 0.5).tolist() == [0, 0, 0, 0, 0]
 
 
 def test_a_tie_for_the_largest_decides_nothing():

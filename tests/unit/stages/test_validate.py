@@ -84,7 +84,7 @@ def test_a_row_with_two_faults_has_both_reasons_in_order():
     assert result.quarantine["reason"].tolist() == ["missing_value,negative_volume"]
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(
     faults=st.lists(st.tuples(st.sampled_from(sorted(FAULTS)), st.integers(0, 39)), max_size=6),
     seed=st.integers(0, 100),

@@ -21,9 +21,8 @@ if TYPE_CHECKING:
     from tasks.journal import Note
     from tasks.record import Entry
 
-__all__ = ["Row", "markdown", "mermaid", "publish", "rows", "trace"]
+__all__ = ["Row", "arrows", "markdown", "mermaid", "publish", "rows", "trace"]
 
-Graph = "Mapping[str, tuple[str, ...]]"
 MARKER = "<!-- betti:run -->"
 COLOURS = {"ran": "#f9c74f", "cached": "#90be6d", "restored": "#43aa8b", "waiting": "#d9dee3"}
 LIBRARIES = (
@@ -66,16 +65,41 @@ def _state(stage: str, states: Mapping[str, str]) -> str:
 
 
 def mermaid(graph: Mapping[str, tuple[str, ...]], states: Mapping[str, str], notes: Mapping[str, Note]) -> str:
-    """The graph as Mermaid text, coloured ran / cached / restored."""
+    """The graph as Mermaid text, coloured ran / cached / restored; one line per node and one per node's arrows."""
     ids = {stage: f"s{number}" for number, stage in enumerate(graph)}
     lines = ["graph LR"]
     for stage, key in ids.items():
         note = notes.get(stage)
         seconds = f" {note.seconds:.1f} s" if note and note.seconds is not None else ""
         lines.append(f'  {key}["{stage}<br/>{_state(stage, states)}{seconds}"]')
-    lines += [f"  {ids[up]} --> {ids[stage]}" for stage, ups in graph.items() for up in ups if up in ids]
-    lines += [f"  style {ids[stage]} fill:{COLOURS[_state(stage, states)]}" for stage in graph]
+    for stage, ups in arrows(graph).items():
+        if ups:
+            lines.append(f"  {' & '.join(ids[up] for up in ups)} --> {ids[stage]}")
+    for state, colour in COLOURS.items():
+        members = [key for stage, key in ids.items() if _state(stage, states) == state]
+        if members:
+            lines += [f"  classDef {state} fill:{colour},color:#1c2733", f"  class {','.join(members)} {state}"]
     return "\n".join(lines)
+
+
+def arrows(graph: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+    """The arrows worth drawing: those whose ends no longer path joins (the transitive reduction).
+
+    >>> arrows({"a": (), "b": ("a",), "c": ("a", "b")})
+    {'a': (), 'b': ('a',), 'c': ('b',)}
+    """
+    above: dict[str, set[str]] = {}
+
+    def ancestors(stage: str) -> set[str]:
+        if stage not in above:
+            ups = [up for up in graph[stage] if up in graph]
+            above[stage] = set(ups).union(*(ancestors(up) for up in ups))
+        return above[stage]
+
+    return {
+        stage: tuple(up for up in ups if up in graph and not any(up in ancestors(o) for o in ups if o in graph))
+        for stage, ups in graph.items()
+    }
 
 
 def markdown(
@@ -218,7 +242,7 @@ def _drawing(graph: Mapping[str, tuple[str, ...]], states: Mapping[str, str], no
             f'<svg role="img" aria-label="lineage graph" width="{total[0]}" height="{total[1] + 16}" font-size="11">'
         )
     ]
-    for stage, ups in graph.items():
+    for stage, ups in arrows(graph).items():
         x2, y2 = place[stage][0], place[stage][1] + height // 2
         for up in ups:
             x1, y1 = place[up][0] + width, place[up][1] + height // 2

@@ -1,6 +1,8 @@
 # Two commands do all set-up by themselves: `make run` and `make test`.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
+SHELL := /bin/bash
+.SHELLFLAGS := -eo pipefail -c
 BIN := $(VENV)/bin
 # DVC's commands (`python -m betti ...`) must find this environment's interpreter.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
@@ -18,7 +20,9 @@ $(VENV)/.ready: pyproject.toml
 		{ echo "Betti needs Python 3.11; say where it is: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11"; exit 2; }
 	@echo "Setting up $(VENV): about two minutes, once."
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,test]'
+	@$(BIN)/python -m pip install --disable-pip-version-check --editable '.[dev,test]' | awk \
+		'/^Collecting / { if (++n % 25 == 0) print "  " n " packages looked up"; fflush() } \
+		 /^Installing collected/ { print "  installing them"; fflush() }'
 	@touch $@
 
 run: setup  ## bars to a verdict and an HTML report, on the built-in sample

@@ -211,7 +211,7 @@ class Workspace:
 
     def _bring_back(self, repo: Repo, stage: PipelineStage) -> dict[str, str] | None:
         """Check the outs out of the cache; path -> the hash each should have, None where no such run is known."""
-        if stage.changed_stage() or stage.changed_deps():
+        if stage.changed_stage() or stage.changed_deps() or not stage.outs_cached():
             if any(out.persist for out in stage.outs):
                 return None  # ingest: what it keeps from before is no function of its deps
             # restore() does not say what it restores, and takes a stage whose deps were saved for unchanged.

@@ -39,7 +39,7 @@ check: setup  ## what CI runs: lint, types, contracts, doctests, tests
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
-	@$(BIN)/pytest -q --doctest-modules src/betti flows/clock.py tasks/lineage.py
+	@$(BIN)/pytest -q --doctest-modules src/betti flows/clock.py tasks/lineage.py tasks/lockfile.py
 	@$(MAKE) --no-print-directory test
 
 dashboard: setup  ## Prefect server, worker and the nightly deployment; prints the address

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from tasks.record import Workspace
 
-__all__ = ["AmbiguousStage", "Dag", "load"]
+__all__ = ["AmbiguousStage", "Dag", "Looked", "look"]
 
 
 class AmbiguousStage(BadInput):
@@ -107,6 +107,17 @@ class Dag:
         return tuple(sorted(open_, key=lambda stage: (-policy.of(stage).weight, stage)))
 
 
-def load(workspace: Workspace) -> Dag:
-    """The DAG of a workspace."""
-    return Dag(workspace.graph())
+@dataclass(frozen=True)
+class Looked:
+    """The DAG and what is stale in it: why, stage by stage, and everything behind those."""
+
+    dag: Dag
+    why: Mapping[str, tuple[str, ...]]
+    stale: frozenset[str]
+
+
+def look(workspace: Workspace) -> Looked:
+    """Look at all stages of a workspace at once."""
+    view = workspace.look()
+    dag = Dag(view.upstreams)
+    return Looked(dag, view.stale, frozenset(dag.below(view.stale)))

@@ -87,7 +87,7 @@ def _cache(root: Path) -> Iterator[Finding]:
     for path in broken:
         yield Finding(False, f"cache object {path} is not what its name says", f"rm {path}; betti run makes it again")
     yield Finding(not broken, f"DVC cache: {checked} objects hashed, {len(broken)} corrupted")
-    stale = Workspace(root).stale()
+    stale = Workspace(root).look().stale
     yield Finding(True, f"{len(stale)} stale stages" + (" (`betti status` says why)" if stale else ""))
 
 

@@ -97,14 +97,15 @@ def _run_all(
     """Bring the chosen stages and all they need up to date, and show what became of them."""
     log = get_run_logger()
     workspace = Workspace(root, knobs.lock_wait_seconds, lambda who, s: log.info("waiting for %s (%.0f s)", who, s))
-    graph = dag.load(workspace)
-    chosen = graph.select(stages, runs, downstream)
     _tidy(root)
+    looked = dag.look(workspace)
+    graph = looked.dag
+    chosen = graph.select(stages, runs, downstream)
     plan = _Plan(
         graph,
         wanted=graph.above(chosen),
         forced=frozenset(chosen) if force else frozenset(),
-        stale=frozenset(graph.below(set(workspace.stale()) & set(graph.stages))),
+        stale=looked.stale,
     )
     context = Context(workspace, Journal(root), _watcher.get() or Watcher())
     with ThreadPoolTaskRunner(max_workers=knobs.workers) as runner:
@@ -158,9 +159,7 @@ def _submit(
     stage: str, plan: _Plan, context: Context, runner: ThreadPoolTaskRunner, futures: dict[str, PrefectFuture[str]]
 ) -> PrefectFuture[str]:
     rule = policy.of(stage)
-    job = run_stage.with_options(
-        retries=rule.retries, retry_delay_seconds=rule.retry_delay_seconds, tags=set(rule.tags)
-    )
+    job = run_stage.with_options(retries=rule.retries, retry_delay_seconds=rule.retry_delay_seconds)
     upstream = [futures[up] for up in plan.graph.upstreams[stage] if up in futures]
     arguments = {
         "name": stage,

@@ -30,17 +30,17 @@ def run(root: Path, stages: list[str], runs: list[str], downstream: bool, force:
     known = params.load(root)
     knobs = known.flow
     workspace = Workspace(root, knobs.lock_wait_seconds, lambda who, s: console.print(f"waiting for {who} ({s:.0f} s)"))
-    graph = dag.load(workspace)
-    chosen = graph.select(stages, runs, downstream)
-    wanted = graph.above(chosen)
-    stale = graph.below(set(workspace.stale()) & set(graph.stages)) & wanted
+    looked = dag.look(workspace)
+    chosen = looked.dag.select(stages, runs, downstream)
+    wanted = looked.dag.above(chosen)
+    stale = looked.stale & wanted
     if not (stale or force or record or binding.undeclared(known, root)):
         console.print(
             f"[green]Nothing is stale[/]: {len(wanted)} stages are cached. ({time.perf_counter() - started:.1f} s)"
         )
         _point_to_report(root, console)
         return
-    check(root, wanted if force or record else stale)
+    check(root, stale | set(chosen if force else ()))
     _run_flow(console, stages, runs, downstream, force, len(wanted), len(stale))
     console.print(f"Done in {time.perf_counter() - started:.1f} s.")
     _point_to_report(root, console)

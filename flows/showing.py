@@ -25,8 +25,8 @@ def status(root: Path) -> None:
     """One row per stage: cached, stale, or waiting for one that is stale."""
     params.load(root)  # says what is wrong in it better than DVC would
     workspace = Workspace(root)
-    graph, why, notes = dag.load(workspace), workspace.stale(), Journal(root).notes()
-    below = graph.below(set(why) & set(graph.stages))
+    looked, notes = dag.look(workspace), Journal(root).notes()
+    graph, why, below = looked.dag, looked.why, looked.stale
     table = Table("stage", "state", "last seconds", "why")
     for stage in graph.stages:
         note = notes.get(stage)

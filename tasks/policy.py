@@ -1,6 +1,7 @@
-"""How each stage is run: retries, timeout, tags, own process or not. One row per stage, nothing else.
+"""How each stage is run: retries, timeout, weight, own process or not. One row per stage, nothing else.
 
-Retries are for what may pass by itself: a network source. A stage that computes gives the same answer twice.
+Retries are for what may pass by itself: a network source. A stage that computes gives the same answer twice. There are
+no Prefect tags: for each new set of tags a run waits about a second while Prefect looks for a concurrency limit.
 """
 
 from __future__ import annotations
@@ -21,7 +22,6 @@ class Policy:
         retries: how often to try again.
         retry_delay_seconds: pause before each try.
         weight: rough cost; the heaviest stage that is ready starts first.
-        tags: shown in the dashboard, and usable for concurrency limits there.
     """
 
     own_process: bool = False
@@ -29,21 +29,20 @@ class Policy:
     retries: int = 0
     retry_delay_seconds: float = 0.0
     weight: int = 1
-    tags: tuple[str, ...] = ()
 
 
 POLICIES = {
-    "ingest": Policy(retries=3, retry_delay_seconds=10.0, tags=("network",)),
-    "validate": Policy(tags=("quality",)),
-    "features": Policy(weight=5, tags=("features",)),
-    "features@topology": Policy(own_process=True, timeout_seconds=6 * 3600, weight=9, tags=("features", "topology")),
-    "select": Policy(tags=("features",)),
-    "labels": Policy(tags=("labels",)),
-    "split": Policy(tags=("labels",)),
-    "train": Policy(own_process=True, timeout_seconds=12 * 3600, weight=8, tags=("train",)),
-    "evaluate": Policy(own_process=True, timeout_seconds=3 * 3600, weight=4, tags=("evaluate",)),
-    "compare": Policy(tags=("report",)),
-    "report": Policy(tags=("report",)),
+    "ingest": Policy(retries=3, retry_delay_seconds=10.0),
+    "validate": Policy(),
+    "features": Policy(weight=5),
+    "features@topology": Policy(own_process=True, timeout_seconds=6 * 3600, weight=9),
+    "select": Policy(),
+    "labels": Policy(),
+    "split": Policy(),
+    "train": Policy(own_process=True, timeout_seconds=12 * 3600, weight=8),
+    "evaluate": Policy(own_process=True, timeout_seconds=3 * 3600, weight=4),
+    "compare": Policy(),
+    "report": Policy(),
 }
 
 

@@ -10,24 +10,24 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
-import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from tasks.errors import DependencyMovedError, NotAWorkspaceError, WorkspaceLockedError
+from tasks.lockfile import LockText
 
 if TYPE_CHECKING:
     from dvc.repo import Repo
     from dvc.stage import PipelineStage
 
-__all__ = ["Entry", "Outcome", "State", "Workspace"]
+__all__ = ["Entry", "Outcome", "State", "View", "Workspace"]
 
 State = Literal["ran", "cached", "restored"]
 OnWait = Callable[[str, float], None]
@@ -54,6 +54,19 @@ class Outcome:
     entries: tuple[Entry, ...]
 
 
+@dataclass(frozen=True)
+class View:
+    """All stages at one moment.
+
+    Attributes:
+        upstreams: stage -> the stages it reads from, in the order `dvc repro` would take.
+        stale: stages that would not be cached as things stand -> why, in words; upstream changes are not followed.
+    """
+
+    upstreams: dict[str, tuple[str, ...]]
+    stale: dict[str, tuple[str, ...]]
+
+
 def _silent(_holder: str, _waited: float) -> None:
     """Nobody listens while the workspace waits for its lock."""
 
@@ -78,7 +91,9 @@ class Workspace:
         self.root = root
         self._wait_seconds, self._on_wait = wait_seconds, on_wait
         self._mutex = threading.RLock()
-        self._known_before: list[str] | None = None
+        self._seen: tuple[object, ...] = ()
+        self._stages: dict[str, PipelineStage] = {}
+        self._lock_text = LockText.parse("")
 
     @cached_property
     def _repo(self) -> Repo:
@@ -89,28 +104,56 @@ class Workspace:
 
     @contextmanager
     def _session(self) -> Iterator[Repo]:
-        """The repository, locked against other threads and other DVC processes."""
-        from dvc.lock import LockError
-        from dvc.repo import lock_repo
+        """The repository, locked against other threads and other DVC processes, its stages as the files say.
 
+        What was loaded is kept between sessions as long as the files are as this process left them: DVC itself would
+        parse all of them anew each time. After an error everything is loaded again, since a stage may be half-updated.
+        """
         with self._mutex:
-            started = time.monotonic()
-            while True:
-                lock = lock_repo(self._repo)
-                try:
-                    lock.__enter__()
-                    break
-                except LockError as error:
-                    waited = time.monotonic() - started
-                    holder = self._lock_holder()
-                    if waited >= self._wait_seconds:
-                        raise WorkspaceLockedError(holder, waited) from error
-                    self._on_wait(holder, waited)
-                    time.sleep(1)
+            repo = self._repo
+            self._acquire(repo)
             try:
-                yield self._repo
+                if self._seen != self._stamp():
+                    self._load(repo)
+                yield repo
+            except BaseException:
+                self._seen = ()
+                raise
             finally:
-                lock.__exit__(None, None, None)
+                repo._lock_depth -= 1
+                repo.lock.unlock()
+
+    def _acquire(self, repo: Repo) -> None:
+        """Take DVC's lock, waiting for another process as long as allowed."""
+        from dvc.lock import LockError
+
+        started = time.monotonic()
+        while True:
+            try:
+                repo.lock.lock()
+                repo._lock_depth += 1
+                return
+            except LockError as error:
+                waited = time.monotonic() - started
+                holder = self._lock_holder()
+                if waited >= self._wait_seconds:
+                    raise WorkspaceLockedError(holder, waited) from error
+                self._on_wait(holder, waited)
+                time.sleep(1)
+
+    def _stamp(self) -> tuple[object, ...]:
+        """Tells one state of the files that define the stages from another."""
+        found: list[object] = []
+        for name in ("dvc.yaml", "params.yaml", "dvc.lock"):
+            path = self.root / name
+            found.append((path.stat().st_mtime_ns, path.stat().st_size) if path.exists() else None)
+        return tuple(found)
+
+    def _load(self, repo: Repo) -> None:
+        repo._reset()
+        self._stages = {stage.addressing: stage for stage in repo.index.stages}
+        self._lock_text = LockText.read(self.root / "dvc.lock")
+        self._seen = self._stamp()
 
     def _lock_holder(self) -> str:
         """Who holds DVC's lock, as far as its lock file tells."""
@@ -120,21 +163,26 @@ class Workspace:
             pid = ""
         return f"DVC process {pid}" if pid else "another DVC process"
 
-    # The graph ------------------------------------------------------------------------------------------------------
+    # All stages -----------------------------------------------------------------------------------------------------
 
-    def graph(self) -> dict[str, tuple[str, ...]]:
-        """Stage -> the stages it reads from, in the order `dvc repro` would take."""
+    def look(self) -> View:
+        """The graph, and what is stale."""
+        with self._session() as repo:
+            graph, order = repo.index.graph, self._order(repo)
+            by_name = self._stages
+            upstreams = {n: tuple(sorted(up.addressing for up in graph.successors(by_name[n]))) for n in order}
+            return View(upstreams, {n: why for n in order if (why := _why(by_name[n]))})
+
+    def recorded(self) -> dict[str, tuple[Entry, ...]]:
+        """What dvc.lock says of every stage's deps and outs."""
+        with self._session():
+            return {name: _entries(stage) for name, stage in self._stages.items()}
+
+    def _order(self, repo: Repo) -> list[str]:
+        """The stages in the order `dvc repro` would take."""
         from dvc.repo.reproduce import plan_repro
 
-        with self._session() as repo:
-            found = repo.index.graph
-            ordered = plan_repro(found, list(found))
-            return {s.addressing: tuple(sorted(up.addressing for up in found.successors(s))) for s in ordered}
-
-    def stale(self) -> dict[str, tuple[str, ...]]:
-        """Stages that would not be cached as things stand -> why, in words. Upstream changes are not followed."""
-        with self._session() as repo:
-            return {s.addressing: why for s in repo.index.stages if (why := _why(s))}
+        return [stage.addressing for stage in plan_repro(repo.index.graph, list(repo.index.graph))]
 
     def check_cache(self) -> tuple[int, list[Path]]:
         """Hash every object in DVC's cache: how many there are, and which are not what their name says."""
@@ -157,31 +205,24 @@ class Workspace:
             WorkspaceLockedError: another process holds DVC's lock for too long.
         """
         with self._session() as repo:
-            stage = repo.stage.load_one(name=name)
+            stage = self._stages[name]
             if not force:
                 if not stage.changed():
                     return Outcome(name, "cached", 0.0, _entries(stage))
                 if self._restore(repo, stage):
                     return Outcome(name, "restored", 0.0, _entries(stage))
-            stage.save_deps()
             before = _hashes(stage)
         started = time.perf_counter()
         body()
         seconds = time.perf_counter() - started
         with self._session() as repo:
-            stage = repo.stage.load_one(name=name)
-            stage.save_deps()
+            stage = self._stages[name]
             after = _hashes(stage)
             moved = sorted(path for path in before if before[path] != after.get(path))
             if moved:
                 raise DependencyMovedError(name, moved)
             self._save(repo, stage)
             return Outcome(name, "ran", seconds, _entries(stage))
-
-    def recorded(self) -> dict[str, tuple[Entry, ...]]:
-        """What dvc.lock says of every stage's deps and outs."""
-        with self._session() as repo:
-            return {stage.addressing: _entries(stage) for stage in repo.index.stages}
 
     def _restore(self, repo: Repo, stage: PipelineStage) -> bool:
         """Put the outs back from cache, if some run with these deps and params is known; hash what came back.
@@ -211,63 +252,38 @@ class Workspace:
 
     def _bring_back(self, repo: Repo, stage: PipelineStage) -> dict[str, str] | None:
         """Check the outs out of the cache; path -> the hash each should have, None where no such run is known."""
-        if stage.changed_stage() or stage.changed_deps() or not stage.outs_cached():
-            if any(out.persist for out in stage.outs):
-                return None  # ingest: what it keeps from before is no function of its deps
-            # restore() does not say what it restores, and takes a stage whose deps were saved for unchanged.
-            twin = repo.stage.load_one(name=stage.name)
-            twin.save_deps()
-            known = repo.stage_cache._load(twin)
-            if not known:
-                return None
-            repo.stage_cache.restore(stage)
-            return {out["path"]: out["md5"] for out in known["outs"]}
-        # Only outs are missing or touched; this also serves ingest, whose `persist` rules out a run cache.
-        wanted = {str(out.def_path): out.hash_info.value for out in stage.outs}
-        stage.checkout(force=True)
-        return wanted
+        if not (stage.changed_stage() or stage.changed_deps()) and stage.outs_cached():
+            # Only outs are missing or touched; this also serves ingest, whose `persist` rules out a run cache.
+            wanted = {str(out.def_path): out.hash_info.value for out in stage.outs}
+            stage.checkout(force=True)
+            return wanted
+        if any(out.persist for out in stage.outs):
+            return None  # ingest: what it keeps from before is no function of its deps
+        # As `StageCache.restore` does, which does not say what it restores.
+        stage.save_deps()
+        known = repo.stage_cache._load(stage)
+        if not known:
+            return None
+        earlier = repo.stage_cache._create_stage(known, wdir=stage.wdir)
+        if not earlier.outs_cached():
+            return None
+        earlier.checkout(force=True)
+        return {out["path"]: out["md5"] for out in known["outs"]}
 
     def _save(self, repo: Repo, stage: PipelineStage) -> None:
         """Hash and cache the outs, then put the stage into dvc.lock as one atomic replacement."""
+        from dvc.stage.serialize import to_single_stage_lockfile
+        from dvc.utils.serialize._yaml import _dump
+
         stage.save()
         stage.commit()
-        self._dump(repo, stage)
-
-    def _dump(self, repo: Repo, stage: PipelineStage) -> None:
-        """Write dvc.lock beside itself and rename: DVC writes it in place, and a kill would leave half of it."""
-        from dvc.dvcfile import Lockfile
-        from dvc.utils.serialize import dump_yaml, load_yaml
-
-        lock = self.root / "dvc.lock"
-        scratch = self.root / ".dvc" / "tmp" / f"dvc.lock.{os.getpid()}"
-        try:
-            if lock.exists():
-                shutil.copyfile(lock, scratch)
-            Lockfile(repo, str(scratch), verify=False).dump(stage)
-            content = load_yaml(str(scratch))
-            ordered = self._in_order(repo, lock, list(content["stages"]))
-            if ordered != list(content["stages"]):
-                content["stages"] = {name: content["stages"][name] for name in ordered}
-                dump_yaml(str(scratch), content)
-            scratch.replace(lock)
-        finally:
-            scratch.unlink(missing_ok=True)
-
-    def _in_order(self, repo: Repo, lock: Path, names: list[str]) -> list[str]:
-        """Known stages where they stood, new ones after them in `dvc repro`'s order, whichever finished first."""
-        from dvc.utils.serialize import load_yaml
-
-        if self._known_before is None:
-            self._known_before = list(load_yaml(str(lock)).get("stages", {})) if lock.exists() else []
-        if set(names) <= set(self._known_before):
-            return names
-        from dvc.repo.reproduce import plan_repro
-
-        graph = repo.index.graph
-        plan = [stage.addressing for stage in plan_repro(graph, list(graph))]
-        known = [name for name in self._known_before if name in names]
-        fresh = [name for name in names if name not in known]
-        return known + sorted(fresh, key=lambda n: plan.index(n) if n in plan else len(plan))
+        stage.cmd_changed = False
+        stream = StringIO()
+        _dump({"stages": {stage.name: to_single_stage_lockfile(stage)}}, stream)
+        fragment = stream.getvalue().removeprefix("stages:\n")
+        self._lock_text.replace(stage.name, fragment, self._order(repo))
+        self._lock_text.write(self.root / "dvc.lock", self.root / ".dvc" / "tmp")
+        self._seen = self._stamp()
 
 
 def _why(stage: PipelineStage) -> tuple[str, ...]:
@@ -293,7 +309,8 @@ def _flat(change: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def _hashes(stage: PipelineStage) -> dict[str, str]:
-    return {str(dep): json.dumps(dep.hash_info.to_dict(), sort_keys=True, default=str) for dep in stage.deps}
+    """What every dep is now, without noting it in the stage."""
+    return {str(dep): json.dumps(dep.get_hash().to_dict(), sort_keys=True, default=str) for dep in stage.deps}
 
 
 def _entries(stage: PipelineStage) -> tuple[Entry, ...]:

@@ -9,6 +9,7 @@ from betti import threads
 
 threads.pin()
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -39,12 +40,16 @@ def _split(words: str) -> list[str]:
 
 def _root() -> Path:
     """The workspace this is run in: the current folder, or the nearest one above it that is one."""
-    here = Path.cwd()
-    for folder in (here, *here.parents):
-        if (folder / "dvc.yaml").is_file() and (folder / "params.yaml").is_file():
-            return folder
     from tasks.errors import NotAWorkspaceError
 
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        present = [name for name in ("dvc.yaml", "params.yaml") if (folder / name).is_file()]
+        if len(present) == 2:
+            os.chdir(folder)  # DVC reads its paths from there
+            return folder
+        if present:
+            raise NotAWorkspaceError(folder, "params.yaml" if present == ["dvc.yaml"] else "dvc.yaml")
     raise NotAWorkspaceError(here, "dvc.yaml")
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from betti import binding, parts
 from flows import server
 from tasks.record import Workspace
 
@@ -87,6 +88,9 @@ def _cache(root: Path) -> Iterator[Finding]:
     for path in broken:
         yield Finding(False, f"cache object {path} is not what its name says", f"rm {path}; betti run makes it again")
     yield Finding(not broken, f"DVC cache: {checked} objects hashed, {len(broken)} corrupted")
+    spoilt = parts.broken(root / binding.PARTS_CACHE)
+    remedy = f"rm {' '.join(map(str, spoilt[:3]))}; betti run makes them again" if spoilt else ""
+    yield Finding(not spoilt, f"part cache: {len(spoilt)} corrupted parts", remedy)
     stale = Workspace(root).look().stale
     yield Finding(True, f"{len(stale)} stale stages" + (" (`betti status` says why)" if stale else ""))
 

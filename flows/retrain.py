@@ -19,7 +19,7 @@ from prefect.runtime import flow_run
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from betti import binding, catalog, io, params, parts
-from flows import clock, dag, dashboard, publish, reconcile
+from flows import checks, clock, dag, dashboard, publish, reconcile
 from tasks import holding, lineage, policy
 from tasks.journal import Journal
 from tasks.record import Workspace
@@ -78,36 +78,62 @@ def retrain(
     log = get_run_logger()
     knobs = params.load(root).flow
     run_id = str(flow_run.get_id() or "") or None
+    watcher = _watcher.get() or Watcher()
+
+    def waiting(holder: str, seconds: float) -> None:
+        log.info("waiting for %s (%.0f s)", holder, seconds)
+        watcher.waiting(holder, seconds)
+
     with ExitStack() as stack:
-        waiting = lambda who, waited: log.info("waiting for %s (%.0f s)", who, waited)  # noqa: E731
         dead = stack.enter_context(holding.hold(root, run_id, knobs.lock_wait_seconds, waiting))
         if dead is not None and reconcile.mark_crashed(dead):
             log.warning("an earlier run died unfinished (%s); it is marked as crashed", dead)
+        workspace = Workspace(root, knobs.lock_wait_seconds, waiting)
+        request = _Request(tuple(stages or ()), tuple(runs or ()), downstream, force)
+        request.check(workspace)  # before anything is written, the clock included
         if until == "now":
             log.info("asof.yaml: until %s", clock.advance(root))
-        states = _run_all(root, stages or [], runs or [], downstream, force, knobs)
+        states = _run_all(workspace, request, watcher, knobs)
         if knobs.commit and until == "now":
             publish.commit(root, log.info)
     return states
 
 
-def _run_all(
-    root: Path, stages: list[str], runs: list[str], downstream: bool, force: bool, knobs: params.Flow
-) -> dict[str, str]:
+@dataclass(frozen=True)
+class _Request:
+    """What was asked for."""
+
+    stages: tuple[str, ...]
+    runs: tuple[str, ...]
+    downstream: bool
+    force: bool
+
+    def check(self, workspace: Workspace) -> None:
+        """Refuse what does not exist or is out of range.
+
+        Raises:
+            BadInput: the first thing that is wrong.
+        """
+        looked = dag.look(workspace)
+        chosen = looked.dag.select(self.stages, self.runs, self.downstream)
+        stale = looked.stale & looked.dag.above(chosen)
+        checks.check(workspace.root, stale | set(chosen if self.force else ()))
+
+
+def _run_all(workspace: Workspace, request: _Request, watcher: Watcher, knobs: params.Flow) -> dict[str, str]:
     """Bring the chosen stages and all they need up to date, and show what became of them."""
-    log = get_run_logger()
-    workspace = Workspace(root, knobs.lock_wait_seconds, lambda who, s: log.info("waiting for %s (%.0f s)", who, s))
+    root = workspace.root
     _tidy(root)
     looked = dag.look(workspace)
     graph = looked.dag
-    chosen = graph.select(stages, runs, downstream)
+    chosen = graph.select(request.stages, request.runs, request.downstream)
     plan = _Plan(
         graph,
         wanted=graph.above(chosen),
-        forced=frozenset(chosen) if force else frozenset(),
+        forced=frozenset(chosen) if request.force else frozenset(),
         stale=looked.stale,
     )
-    context = Context(workspace, Journal(root), _watcher.get() or Watcher())
+    context = Context(workspace, Journal(root), watcher)
     with ThreadPoolTaskRunner(max_workers=knobs.workers) as runner:
         results = _work_off(plan, context, runner, knobs.workers)
     states = {stage: result for stage, result in results.items() if isinstance(result, str)}

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from betti import binding, catalog, params
-from flows import dag
+from flows import checks, dag
 from tasks.record import Workspace
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["check", "run"]
+__all__ = ["run"]
 
 
 def run(root: Path, stages: list[str], runs: list[str], downstream: bool, force: bool, record: bool) -> None:
@@ -24,7 +24,6 @@ def run(root: Path, stages: list[str], runs: list[str], downstream: bool, force:
     Raises:
         BadInput: an unknown stage, run or knob, or a value out of range; nothing was written.
     """
-    os.chdir(root)
     started = time.perf_counter()
     console = Console()
     known = params.load(root)
@@ -40,22 +39,10 @@ def run(root: Path, stages: list[str], runs: list[str], downstream: bool, force:
         )
         _point_to_report(root, console)
         return
-    check(root, stale | set(chosen if force else ()))
+    checks.check(root, stale | set(chosen if force else ()))
     _run_flow(console, stages, runs, downstream, force, len(wanted), len(stale))
     console.print(f"Done in {time.perf_counter() - started:.1f} s.")
     _point_to_report(root, console)
-
-
-def check(root: Path, wanted: set[str]) -> None:
-    """Refuse unknown parts and knobs, and values out of range, of all these stages at once.
-
-    Raises:
-        BadInput: the first thing that is wrong.
-    """
-    known = params.load(root)
-    for name in sorted(wanted):
-        stage, _, item = name.partition("@")
-        binding.check(known, catalog.stage(stage), item or None, root)
 
 
 def _run_flow(

@@ -51,12 +51,16 @@ def lineage(root: Path, artifact: str) -> None:
     Raises:
         UnknownName: neither an artifact's name nor the path of one.
     """
-    path = artifact.rstrip("/")
-    if path in catalog.ARTIFACTS:
-        path = str(catalog.ARTIFACTS[path].folder(root).relative_to(root))
-    path = "data/9_reports/report.html" if path.endswith("index.html") else path
     params.load(root)
     recorded = Workspace(root).recorded()
+    path = artifact.rstrip("/")
+    made = [entry.path for entry in recorded.get(path, ()) if entry.kind == "out"]
+    if path in catalog.ARTIFACTS:
+        path = str(catalog.ARTIFACTS[path].folder(root).relative_to(root))
+    elif made:
+        path = made[0]  # a stage's name: its first out
+    elif path.endswith("index.html"):
+        path = "data/9_reports/report.html"
     found = lines.trace(recorded, path)
     if not found:
         raise UnknownName("artifact", artifact, catalog.ARTIFACTS)

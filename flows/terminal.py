@@ -67,6 +67,11 @@ class Terminal(Watcher):
         self._remove(stage)
         self._line("failed", stage, "")
 
+    def waiting(self, holder: str, seconds: float) -> None:
+        """Say who holds the workspace, every few seconds."""
+        if int(seconds) % int(PLAIN_SECONDS) == 0:
+            self._console.print(f"  waiting for {holder} ({seconds:.0f} s)", highlight=False)
+
     def _remove(self, stage: str) -> None:
         with self._mutex:
             task = self._tasks.pop(stage, None)

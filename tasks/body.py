@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from betti import binding, progress
+from betti import binding, code, progress
 from betti.errors import BadInput
 from tasks import policy
 from tasks.errors import StageFailedError
@@ -41,7 +41,8 @@ def run(root: Path, name: str, listener: progress.Listener, say: Say) -> None:
     """
     stage, _, item = name.partition("@")
     rule = policy.of(name)
-    if rule.own_process:
+    # Code that was edited since this process began is not the code it would run: a new process reads it anew.
+    if rule.own_process or code.edited():
         _run_apart(root, [stage, *([item] if item else [])], name, rule.timeout_seconds, listener, say)
     else:
         with progress.listening(listener):

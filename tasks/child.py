@@ -10,7 +10,9 @@ from betti import threads
 
 threads.pin()
 
+import ctypes
 import os
+import signal
 import sys
 import threading
 
@@ -24,6 +26,14 @@ def _end_with_parent() -> None:
     os._exit(3)
 
 
+def _die_with_parent() -> None:
+    """Ask Linux for a kill at the parent's death: the watching thread cannot act inside long native code."""
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "prctl"):
+        libc.prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+
+
 if __name__ == "__main__":
+    _die_with_parent()
     threading.Thread(target=_end_with_parent, daemon=True).start()
     sys.exit(main(sys.argv[1:]))

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from betti.errors import BadInput, BettiError
 
-__all__ = ["DependencyMovedError", "NotAWorkspaceError", "StageFailedError", "WorkspaceLockedError"]
+__all__ = [
+    "BrokenPipelineError",
+    "DependencyMovedError",
+    "NotAWorkspaceError",
+    "StageFailedError",
+    "WorkspaceLockedError",
+]
 
 
 class NotAWorkspaceError(BadInput):
@@ -21,6 +27,16 @@ class WorkspaceLockedError(BettiError):
         super().__init__(
             f"the workspace is held by {holder}; waited {waited:.0f} s. Let it finish or stop it, "
             "or raise flow.lock_wait_seconds in params.yaml"
+        )
+
+
+class BrokenPipelineError(BadInput):
+    """dvc.yaml or dvc.lock, which DVC cannot read."""
+
+    def __init__(self, cause: BaseException) -> None:
+        super().__init__(
+            f"DVC cannot read the pipeline: {cause}. Mend dvc.yaml, or restore it and dvc.lock with `git checkout`; "
+            "a lost dvc.lock costs nothing but a restore from cache"
         )
 
 

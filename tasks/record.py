@@ -7,6 +7,7 @@ test holds its dvc.lock equal to that of `dvc repro`, byte for byte.
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import logging
@@ -20,7 +21,7 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from tasks.errors import DependencyMovedError, NotAWorkspaceError, WorkspaceLockedError
+from tasks.errors import BrokenPipelineError, DependencyMovedError, NotAWorkspaceError, WorkspaceLockedError
 from tasks.lockfile import LockText
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ class Workspace:
         """Open the workspace.
 
         Args:
-            root: the folder with dvc.yaml, params.yaml and .dvc.
+            root: the folder with dvc.yaml, params.yaml and .dvc; the working directory, as DVC expects.
             wait_seconds: how long to wait for a DVC lock that another process holds.
             on_wait: told (holder, seconds waited) about once a second meanwhile.
 
@@ -144,16 +145,22 @@ class Workspace:
     def _stamp(self) -> tuple[object, ...]:
         """Tells one state of the files that define the stages from another."""
         found: list[object] = []
-        for name in ("dvc.yaml", "params.yaml", "dvc.lock"):
+        for name in ("dvc.yaml", "params.yaml", ".dvcignore", "dvc.lock"):
             path = self.root / name
             found.append((path.stat().st_mtime_ns, path.stat().st_size) if path.exists() else None)
         return tuple(found)
 
     def _load(self, repo: Repo) -> None:
+        from dvc.exceptions import DvcException
+
+        stamp = self._stamp()  # before reading: an edit meanwhile is seen as one next time
         repo._reset()
-        self._stages = {stage.addressing: stage for stage in repo.index.stages}
+        try:
+            self._stages = {stage.name: stage for stage in repo.index.stages}
+        except DvcException as cause:
+            raise BrokenPipelineError(cause) from cause
         self._lock_text = LockText.read(self.root / "dvc.lock")
-        self._seen = self._stamp()
+        self._seen = stamp
 
     def _lock_holder(self) -> str:
         """Who holds DVC's lock, as far as its lock file tells."""
@@ -170,7 +177,7 @@ class Workspace:
         with self._session() as repo:
             graph, order = repo.index.graph, self._order(repo)
             by_name = self._stages
-            upstreams = {n: tuple(sorted(up.addressing for up in graph.successors(by_name[n]))) for n in order}
+            upstreams = {n: tuple(sorted(up.name for up in graph.successors(by_name[n]))) for n in order}
             return View(upstreams, {n: why for n in order if (why := _why(by_name[n]))})
 
     def recorded(self) -> dict[str, tuple[Entry, ...]]:
@@ -182,7 +189,7 @@ class Workspace:
         """The stages in the order `dvc repro` would take."""
         from dvc.repo.reproduce import plan_repro
 
-        return [stage.addressing for stage in plan_repro(repo.index.graph, list(repo.index.graph))]
+        return [stage.name for stage in plan_repro(repo.index.graph, list(repo.index.graph))]
 
     def check_cache(self) -> tuple[int, list[Path]]:
         """Hash every object in DVC's cache: how many there are, and which are not what their name says."""
@@ -212,16 +219,13 @@ class Workspace:
                 if self._restore(repo, stage):
                     return Outcome(name, "restored", 0.0, _entries(stage))
             before = _hashes(stage)
+            _keep_history(stage)
         started = time.perf_counter()
         body()
         seconds = time.perf_counter() - started
         with self._session() as repo:
             stage = self._stages[name]
-            after = _hashes(stage)
-            moved = sorted(path for path in before if before[path] != after.get(path))
-            if moved:
-                raise DependencyMovedError(name, moved)
-            self._save(repo, stage)
+            self._save(repo, stage, before)
             return Outcome(name, "ran", seconds, _entries(stage))
 
     def _restore(self, repo: Repo, stage: PipelineStage) -> bool:
@@ -238,6 +242,7 @@ class Workspace:
                 return False
             stage.save_outs()
         except (DvcException, FileNotFoundError):
+            self._seen = ()  # the stage may hold hashes of outs that are not recorded
             return False
         broken = [path for out in stage.outs for path in _corrupted(out)]
         for out_path, cache_path in broken:
@@ -246,8 +251,9 @@ class Workspace:
                 cache_path.chmod(0o644)
                 cache_path.unlink(missing_ok=True)
         if broken or {str(out.def_path): out.hash_info.value for out in stage.outs} != wanted:
+            self._seen = ()
             return False
-        self._save(repo, stage)
+        self._save(repo, stage, _hashes(stage))
         return True
 
     def _bring_back(self, repo: Repo, stage: PipelineStage) -> dict[str, str] | None:
@@ -259,9 +265,11 @@ class Workspace:
             return wanted
         if any(out.persist for out in stage.outs):
             return None  # ingest: what it keeps from before is no function of its deps
-        # As `StageCache.restore` does, which does not say what it restores.
-        stage.save_deps()
-        known = repo.stage_cache._load(stage)
+        # As `StageCache.restore` does, which does not say what it restores; on a twin, whose deps may be noted.
+        twin = copy.copy(stage)
+        twin.deps = [copy.copy(dep) for dep in stage.deps]
+        twin.save_deps()
+        known = repo.stage_cache._load(twin)
         if not known:
             return None
         earlier = repo.stage_cache._create_stage(known, wdir=stage.wdir)
@@ -270,12 +278,21 @@ class Workspace:
         earlier.checkout(force=True)
         return {out["path"]: out["md5"] for out in known["outs"]}
 
-    def _save(self, repo: Repo, stage: PipelineStage) -> None:
-        """Hash and cache the outs, then put the stage into dvc.lock as one atomic replacement."""
+    def _save(self, repo: Repo, stage: PipelineStage, before: dict[str, str]) -> None:
+        """Hash and cache the outs, then put the stage into dvc.lock as one atomic replacement.
+
+        Raises:
+            DependencyMovedError: what is about to be recorded as a dep is not what it was `before` the outs were made.
+        """
         from dvc.stage.serialize import to_single_stage_lockfile
         from dvc.utils.serialize._yaml import _dump
 
-        stage.save()
+        stage.save(run_cache=False)
+        saved = {str(dep): _text(dep.hash_info) for dep in stage.deps}
+        moved = sorted(path for path in before if before[path] != saved.get(path))
+        if moved:
+            raise DependencyMovedError(stage.name, moved)
+        repo.stage_cache.save(stage)
         stage.commit()
         stage.cmd_changed = False
         stream = StringIO()
@@ -283,7 +300,7 @@ class Workspace:
         fragment = stream.getvalue().removeprefix("stages:\n")
         self._lock_text.replace(stage.name, fragment, self._order(repo))
         self._lock_text.write(self.root / "dvc.lock", self.root / ".dvc" / "tmp")
-        self._seen = self._stamp()
+        self._seen = (*self._seen[:-1], self._stamp()[-1])  # of the files seen, only the lock is this process's work
 
 
 def _why(stage: PipelineStage) -> tuple[str, ...]:
@@ -310,7 +327,21 @@ def _flat(change: dict[str, Any]) -> list[tuple[str, str]]:
 
 def _hashes(stage: PipelineStage) -> dict[str, str]:
     """What every dep is now, without noting it in the stage."""
-    return {str(dep): json.dumps(dep.get_hash().to_dict(), sort_keys=True, default=str) for dep in stage.deps}
+    return {str(dep): _text(dep.get_hash()) for dep in stage.deps}
+
+
+def _text(hash_info: Any) -> str:
+    return json.dumps(hash_info.to_dict(), sort_keys=True, default=str)
+
+
+def _keep_history(stage: PipelineStage) -> None:
+    """Before ingest runs: bring back bars that are recorded and gone from the workspace, since it adds to them.
+
+    A workspace can lack them after a clean-up or on another machine; where the cache does too, ingest begins anew.
+    """
+    for out in stage.outs:
+        if out.persist and out.hash_info and not out.exists and not out.changed_cache():
+            out.checkout(force=True)
 
 
 def _entries(stage: PipelineStage) -> tuple[Entry, ...]:

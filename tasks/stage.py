@@ -9,10 +9,12 @@ import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
+from httpx import HTTPError
 from prefect import get_run_logger, task
 from prefect.artifacts import create_progress_artifact, create_table_artifact, update_progress_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.events import emit_event
+from prefect.exceptions import PrefectException
 from prefect.states import Completed, State
 
 from betti.errors import BadInput
@@ -43,6 +45,9 @@ class Watcher:
 
     def failed(self, stage: str) -> None:
         """The stage failed; the run will say why."""
+
+    def waiting(self, holder: str, seconds: float) -> None:
+        """The workspace is held by another; the run has waited so long."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +93,10 @@ def run_stage(name: str, force: bool, untouched: bool, upstream: list[str], cont
         context.watcher.failed(name)
         raise
     context.journal.add(outcome)
-    _show(outcome, context)
+    try:
+        _show(outcome, context)
+    except (OSError, ValueError, PrefectException, HTTPError) as error:
+        log.warning("%s is done and recorded, but could not be shown: %s", name, error)
     context.watcher.finished(name, outcome.state, outcome.seconds)
     log.info("%s: %s in %.2f s", name, outcome.state, outcome.seconds)
     if outcome.state == "ran":

@@ -94,6 +94,10 @@ def check(params: _params.Params, stage: Stage, item: str | None, root: Path) ->
     elif stage.name == "features":
         family = values.pop("family")
         _knobs.checked(features.FOLDER.load(family).compute, values, f"features.{family}")
+    elif stage.name == "select":
+        from betti.stages.select import check_patterns
+
+        check_patterns(str(item), values["columns"], tuple(params.features))
     elif stage.name == "labels":
         kind = values.pop("kind")
         _knobs.checked(labelling.FOLDER.load(kind).label, values, f"targets.{item}")

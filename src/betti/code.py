@@ -12,11 +12,35 @@ from pathlib import Path
 
 import betti
 
-__all__ = ["INERT", "closure", "digest"]
+__all__ = ["INERT", "closure", "digest", "edited"]
 
 # Modules that no result depends on: the wording of an error and the telling of progress retrain nothing. betti itself
 # holds the version, and a release must not either.
 INERT = frozenset({"betti", "betti.errors", "betti.progress"})
+
+
+def _files() -> dict[Path, tuple[int, int]]:
+    """Every source file of the package, with its size and time of change."""
+    found = {}
+    for folder in betti.__path__:
+        for file in Path(folder).rglob("*.py"):
+            facts = file.stat()
+            found[file] = (facts.st_size, facts.st_mtime_ns)
+    return found
+
+
+_AT_START = _files()
+
+
+def edited(*modules: str) -> bool:
+    """Whether code changed on disk since this process began, so that what is imported may be another text.
+
+    Args:
+        *modules: look at their closure alone; without any, at the whole package.
+    """
+    now = _files()
+    files = set(closure(*modules).values()) if modules else now.keys() | _AT_START.keys()
+    return any(now.get(file) != _AT_START.get(file) for file in files)
 
 
 @cache

@@ -7,6 +7,7 @@ against it by `betti.knobs`; here they pass through. What does not belong here: 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
@@ -35,7 +36,7 @@ class Ingest(_Block):
 
     source: str = Field(description="a file in betti/sources")
     symbols: list[str] = Field(min_length=1, description="markets to fetch")
-    interval: str = Field(pattern=r"^\d+(m|h|d)$", description="bar length: 1m, 5m, 15m, 30m, 1h, 4h, 1d")
+    interval: str = Field(pattern=r"^[1-9]\d*(m|h|d)$", description="bar length: 1m, 5m, 15m, 30m, 1h, 4h, 1d")
     options: dict[str, Any] = Field(description="the source's own options")
 
 
@@ -110,7 +111,9 @@ class Flow(_Block):
     workers: int = Field(ge=1, le=64, description="stages side by side")
     lock_wait_seconds: float = Field(ge=0, le=86_400, description="wait this long for a workspace another run holds")
     parts_cache_gb: float = Field(gt=0, le=10_000, description="size at which unused parts are dropped")
-    cron: str = Field(min_length=9, description="when the nightly deployment runs, UTC")
+    cron: str = Field(
+        pattern=r"^\s*([-\d*/,]+\s+){4}[-\d*/,]+\s*$", description="when the nightly deployment runs, UTC"
+    )
     report_port: int = Field(ge=1024, le=65535, description="where `make dashboard` serves the report, on this machine")
     commit: bool = Field(description="the nightly flow commits asof.yaml, dvc.lock and metrics to git")
 
@@ -166,6 +169,9 @@ def load(root: Path) -> Params:
         raise BadParam(
             "compare.confidence", stated, f"evaluate.confidence is {params.evaluate.confidence}: make them one"
         )
+    for symbol in params.evaluate.trade_symbols:
+        if symbol not in params.ingest.symbols:
+            raise UnknownName("symbol in params.yaml evaluate.trade_symbols:", symbol, params.ingest.symbols)
     for name, run in params.runs.items():
         for word, known in (("set", params.sets), ("target", params.targets)):
             if getattr(run, word) not in known:
@@ -175,7 +181,8 @@ def load(root: Path) -> Params:
 
 def _explained(error: ValidationError) -> UnknownName | BadParam:
     """The first fault of params.yaml, with the names that exist where a name is the fault."""
-    first = error.errors()[0]
+    # A misspelt knob is an extra one and a missing one: the extra one says more.
+    first = min(error.errors(), key=lambda fault: fault["type"] != "extra_forbidden")
     knob, value, message = problem(error)
     if first["type"] == "extra_forbidden":
         *above, name = (str(part) for part in first["loc"])
@@ -201,6 +208,12 @@ def until(root: Path) -> str:
     value = raw.get("until") if isinstance(raw, Mapping) else None
     if not isinstance(value, str):
         raise BadParam("until", value, "it takes a UTC time in quotes, such as '2018-12-31T00:00:00+00:00'", ASOF)
+    try:
+        zoned = datetime.fromisoformat(value).tzinfo is not None
+    except ValueError:
+        zoned = False
+    if not zoned:
+        raise BadParam("until", value, "it takes a time with its zone, such as '2018-12-31T00:00:00+00:00'", ASOF)
     return value
 
 

@@ -17,6 +17,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from betti import code, io, progress
+from betti.errors import BettiError
 from betti.schemas import BARS, Schema
 
 if TYPE_CHECKING:
@@ -26,9 +27,16 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-__all__ = ["Recipe", "build", "prune"]
+__all__ = ["CodeEdited", "Recipe", "broken", "build", "prune"]
 
 LIBRARIES = ("numpy", "pandas", "pyarrow", "scipy", "scikit-learn", "ta", "giotto-tda", "giotto-ph")
+
+
+class CodeEdited(BettiError):
+    """Betti's code changed on disk while a part was computed: its key would name code that did not compute it."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{what}: Betti's source files changed while it ran; nothing of it was kept. Run it again")
 
 
 @dataclass(frozen=True)
@@ -67,7 +75,11 @@ def _versions() -> str:
 
 def _base(recipe: Recipe) -> bytes:
     """What all parts of one recipe share: knobs, code, versions."""
-    facts = (json.dumps(dict(recipe.knobs), sort_keys=True), code.digest(*recipe.modules, "betti.io"), _versions())
+    facts = (
+        json.dumps(dict(recipe.knobs), sort_keys=True),
+        code.digest(*recipe.modules, "betti.io", "betti.parts"),
+        _versions(),
+    )
     return hashlib.blake2b("\0".join(facts).encode()).digest()
 
 
@@ -96,15 +108,32 @@ def build(bars: pd.DataFrame, recipe: Recipe, cache_folder: Path) -> dict[tuple[
         for symbol, rows in bars.groupby("symbol", sort=True)
         for job in _jobs(str(symbol), rows.reset_index(drop=True), recipe, base)
     ]
+    known = {file.name.partition("-")[0]: file for file in cache_folder.glob("*.parquet")}
     files: dict[tuple[str, str], Path] = {}
     for job in progress.track(plan, recipe.what):
-        file = cache_folder / f"{job.key}.parquet"
-        if file.exists():
-            os.utime(file)  # recently used: prune() drops the others first
-        else:
-            _compute(job, recipe, file)
+        file = known.get(job.key)
+        if file is None or not _whole(file):
+            file = _compute(job, recipe, cache_folder)
         files[job.symbol, job.period] = file
     return files
+
+
+def broken(cache_folder: Path) -> list[Path]:
+    """Parts whose content is not what their name says."""
+    return [file for file in sorted(cache_folder.glob("*.parquet")) if not _whole(file)]
+
+
+def _whole(file: Path) -> bool:
+    """Whether a part's content has the digest in its name; marks it as recently used, for `prune`."""
+    try:
+        os.utime(file)
+        return _digest(file) == file.stem.partition("-")[2]
+    except FileNotFoundError:
+        return False  # pruned by another run
+
+
+def _digest(file: Path) -> str:
+    return hashlib.blake2b(file.read_bytes(), digest_size=8).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -139,16 +168,21 @@ def _jobs(symbol: str, bars: pd.DataFrame, recipe: Recipe, base: bytes) -> list[
     return jobs
 
 
-def _compute(job: _Job, recipe: Recipe, file: Path) -> None:
+def _compute(job: _Job, recipe: Recipe, cache_folder: Path) -> Path:
+    """Compute one part into the cache; its file is named after its key and its content."""
     table = recipe.compute(job.bars.reset_index(drop=True))
     own = table[(table["timestamp"] >= job.first) & (table["timestamp"] <= job.last)]
     # The name carries the process (a dead one's is swept) and a random suffix: two threads may compute one part, and
     # the last rename wins.
-    scratch = file.parent / ".tmp" / f"{os.getpid()}-{os.urandom(6).hex()}"
+    scratch = cache_folder / ".tmp" / f"{os.getpid()}-{os.urandom(6).hex()}"
     scratch.parent.mkdir(exist_ok=True)
     try:
         io.table_bytes_to(scratch, own, recipe.schema)
+        if code.edited(*recipe.modules, "betti.io", "betti.parts"):
+            raise CodeEdited(recipe.what)
+        file = cache_folder / f"{job.key}-{_digest(scratch)}.parquet"
         scratch.replace(file)
+        return file
     finally:
         scratch.unlink(missing_ok=True)
 

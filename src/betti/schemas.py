@@ -111,7 +111,7 @@ REASONS = {
     "open_outside_range": "open lies outside [low, high]",
     "close_outside_range": "close lies outside [low, high]",
     "negative_volume": "volume is negative",
-    "duplicate_differs": "the timestamp occurs again with other values; the last row is kept",
+    "duplicate_differs": "the timestamp occurs again with other values; the last good row is kept",
     "duplicate_equal": "the timestamp occurs again with the same values; one row is kept",
     "future": "the bar is later than asof.yaml's `until`",
 }

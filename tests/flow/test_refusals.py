@@ -39,8 +39,9 @@ def test_an_unknown_stage_or_run_says_what_there_is_and_the_nearest(done: Sandbo
         ("split", {"scheme": "walk_forwrd", "folds": 2}, "did you mean 'walk_forward'"),
         ("split", {"scheme": "walk_forward", "folds": 0}, "folds = 0"),
         ("ingest", {"source": "smaple", "symbols": ["NASDAQ"], "interval": "1d", "options": {}}, "'sample'"),
+        ("validate", {"stale_open_shar": 0.2, "max_quarantined_share": 0.01, "jump": 0.25}, "'stale_open_share'"),
     ],
-    ids=["out of range", "unknown knob", "unknown scheme", "zero folds", "unknown source"],
+    ids=["out of range", "unknown knob", "unknown scheme", "zero folds", "unknown source", "misspelt knob"],
 )
 def test_a_wrong_block(workspace: Sandbox, block: str, value: dict, said: str):
     workspace.set_params(**{block: value})
@@ -74,7 +75,7 @@ def test_params_that_are_no_yaml_name_the_line(workspace: Sandbox):
 
 def test_a_missing_file_and_a_folder_that_is_no_workspace(workspace: Sandbox, tmp_path):
     ingest = {"source": "csv", "symbols": ["X"], "interval": "1d", "options": {"path": "nowhere/{symbol}.csv"}}
-    workspace.set_params(ingest=ingest)
+    workspace.set_params(ingest=ingest, evaluate={**workspace.params()["evaluate"], "trade_symbols": []})
     code, out = workspace.betti("run", "--stages", "ingest")
     assert code == 2
     assert "nowhere/X.csv" in " ".join(out.split())
@@ -93,7 +94,7 @@ def test_impossible_bars_go_to_quarantine_with_counts(workspace: Sandbox):
     rows[5] = rows[5].replace(",11,9,", ",8,9,")
     (workspace.root / "X.csv").write_text("\n".join(rows) + "\n")
     ingest = {"source": "csv", "symbols": ["X"], "interval": "1d", "options": {"path": "X.csv"}}
-    workspace.set_params(ingest=ingest)
+    workspace.set_params(ingest=ingest, evaluate={**workspace.params()["evaluate"], "trade_symbols": []})
     workspace.run_ok("--stages", "validate")
     summary = json.loads((workspace.root / "data/9_reports/validation/summary.json").read_text())["symbols"][0]
     assert (summary["rows_in"], summary["rows_clean"], summary["rows_quarantined"]) == (336, 335, 1)
@@ -114,6 +115,7 @@ def test_a_held_workspace_says_who_holds_it_and_gives_up_in_time(workspace: Sand
         (folder / "run.json").write_text(json.dumps(note))
         code, out = workspace.betti("run", "--stages", "compare", "--force")
     assert code == 1
-    assert f"process {os.getpid()}" in " ".join(out.split())
+    assert f"waiting for process {os.getpid()}" in " ".join(out.split())
+    assert f"held by process {os.getpid()}" in " ".join(out.split())
     (folder / "run.json").unlink()
     workspace.run_ok("--stages", "compare", "--force")

@@ -134,7 +134,9 @@ def csv_source(root: Path, name: str, seed: int, rows: slice) -> dict[str, objec
     """A CSV with some of 100 bars, and the ingest block that reads it."""
     random_bars(100, seed).drop(columns="symbol").iloc[rows].to_csv(root / f"{name}.csv", index=False)
     options = {"path": str(root / f"{name}.csv")}
-    return {"ingest": {"source": "csv", "symbols": ["AAA"], "interval": "1d", "options": options}}
+    evaluate = {**yaml.safe_load((root / "params.yaml").read_text())["evaluate"], "trade_symbols": []}
+    ingest = {"source": "csv", "symbols": ["AAA"], "interval": "1d", "options": options}
+    return {"ingest": ingest, "evaluate": evaluate}
 
 
 def test_ingest_keeps_earlier_bars_of_the_same_source_and_mixes_in_none_of_another(root):

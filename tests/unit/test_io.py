@@ -121,26 +121,30 @@ if moment.startswith("after part"):
         if left[0] == 0:
             die()
     io.table_bytes_to = table_bytes_to
-elif moment == "before the renames":
-    Path.rename = die
-elif moment == "between the renames":
-    rename = Path.rename
-    def once(self, target):
-        rename(self, target)
+elif moment == "before the exchange":
+    io._exchange = die
+elif moment == "after the exchange":
+    exchange = io._exchange
+    def once(new, path):
+        exchange(new, path)
         die()
-    Path.rename = once
+    io._exchange = once
 io.write_parts(path, random_bars(900, seed=2), BARS)
 """
 
 
-@pytest.mark.parametrize("moment", ["after part 1", "after part 3", "before the renames", "between the renames"])
-def test_a_killed_writer_leaves_the_old_value_or_none(data, moment):
+@pytest.mark.parametrize("moment", ["after part 1", "after part 3", "before the exchange", "after the exchange"])
+def test_a_killed_writer_leaves_the_old_value_or_the_new_one(data, moment):
     path = data / "1_bars"
     io.write_parts(path, random_bars(900, seed=1), BARS)
     before = digests(path)
     killed = subprocess.run([sys.executable, "-c", KILLED, moment, str(path)], check=False, cwd=root())
     assert killed.returncode == -signal.SIGKILL
-    assert (not path.exists()) if moment == "between the renames" else digests(path) == before
+    if moment == "after the exchange":
+        io.write_parts(data / "new", random_bars(900, seed=2), BARS)
+        assert digests(path) == digests(data / "new")
+    else:
+        assert digests(path) == before
     assert scratch_of(data), "the killed writer left nothing to sweep: it died too early"
     assert io.sweep(data) >= 1
     assert scratch_of(data) == []

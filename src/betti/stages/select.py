@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-__all__ = ["EmptySet", "select"]
+__all__ = ["EmptySet", "check_patterns", "select"]
 
 
 class EmptySet(BadInput):
@@ -52,6 +52,17 @@ def select(features: Mapping[str, pd.DataFrame], *, set: str, columns: list[str]
             raise EmptySet(set, pattern, sorted(features))
         chosen |= {column: family for column, family in matched.items() if column not in chosen}
     return _aligned(tables, chosen)
+
+
+def check_patterns(set: str, columns: list[str], families: tuple[str, ...]) -> None:
+    """Refuse a set one of whose patterns can match no column of these families, before any is computed.
+
+    Raises:
+        UnknownName, EmptySet: as `select`.
+    """
+    for pattern in tuple(columns) or declared(set).columns:
+        if not any(_may_match(pattern, family) for family in families):
+            raise EmptySet(set, pattern, sorted(families))
 
 
 def _may_match(pattern: str, family: str) -> bool:

@@ -85,13 +85,13 @@ def _reasons(bars: pd.DataFrame, found: Any) -> pd.Series:
     broken = {reason: pd.Series(False, index=bars.index) for reason in schemas.REASONS}
     for reason, rows in engine.broken_rows(found):
         broken[reason].iloc[rows] = True
-    # A uniqueness expectation blames every copy; one copy is kept: the last, which is the complete one.
-    key = ["symbol", "timestamp"]
+    # A uniqueness expectation blames every copy; of those that are otherwise good the last is kept: it is complete.
+    good = bars[~pd.concat(broken.values(), axis=1).any(axis=1)]
+    earlier = good[good.duplicated(["symbol", "timestamp"], keep="last")]
     values = [name for name in schemas.BARS.names if name in bars.columns]
-    earlier = bars.duplicated(key, keep="last")
-    same = bars.duplicated(values, keep="last")
-    broken["duplicate_equal"] |= earlier & same
-    broken["duplicate_differs"] |= earlier & ~same
+    same = earlier.index[good.duplicated(values, keep="last").loc[earlier.index]]
+    broken["duplicate_equal"].loc[same] = True
+    broken["duplicate_differs"].loc[earlier.index.difference(same)] = True
     reasons = pd.Series("", index=bars.index, dtype=object)
     for reason, mask in broken.items():
         reasons[mask] = reasons[mask].map(lambda text, reason=reason: f"{text},{reason}" if text else reason)

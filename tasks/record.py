@@ -266,10 +266,7 @@ class Workspace:
         if any(out.persist for out in stage.outs):
             return None  # ingest: what it keeps from before is no function of its deps
         # As `StageCache.restore` does, which does not say what it restores; on a twin, whose deps may be noted.
-        twin = copy.copy(stage)
-        twin.deps = [copy.copy(dep) for dep in stage.deps]
-        twin.save_deps()
-        known = repo.stage_cache._load(twin)
+        known = repo.stage_cache._load(_twin(stage))
         if not known:
             return None
         earlier = repo.stage_cache._create_stage(known, wdir=stage.wdir)
@@ -326,8 +323,16 @@ def _flat(change: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def _hashes(stage: PipelineStage) -> dict[str, str]:
-    """What every dep is now, without noting it in the stage."""
-    return {str(dep): _text(dep.get_hash()) for dep in stage.deps}
+    """What DVC would note of every dep now, without noting it in the stage."""
+    return {str(dep): _text(dep.hash_info) for dep in _twin(stage).deps}
+
+
+def _twin(stage: PipelineStage) -> PipelineStage:
+    """The stage with its deps saved as they are now, on copies: the stage itself goes on as dvc.lock has it."""
+    twin = copy.copy(stage)
+    twin.deps = [copy.copy(dep) for dep in stage.deps]
+    twin.save_deps()
+    return twin
 
 
 def _text(hash_info: Any) -> str:

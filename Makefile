@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test unit check dashboard bench clean
+.PHONY: help setup run test unit fuzz check dashboard bench clean
 
 help:  ## what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
@@ -33,6 +33,9 @@ test: setup  ## the whole suite, fast tests first
 
 unit: setup  ## the fast tests alone
 	@$(BIN)/pytest tests/unit -x -q
+
+fuzz: setup  ## 100,000 point clouds through the persistence engine, beside ripser (minutes)
+	@$(BIN)/python -m tests.fuzz_topology 100000
 
 check: setup  ## what CI runs: lint, types, contracts, doctests, tests
 	@$(BIN)/ruff check .

@@ -8,12 +8,15 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
-__all__ = ["Figure", "against", "in_turn", "single", "timed"]
+__all__ = ["Figure", "against", "in_turn", "single", "speedup", "timed"]
 
 
 @dataclass(frozen=True)
 class Figure:
-    """One line of output. `ratio` is (median, smallest, largest) of ours / reference, pair by pair."""
+    """One line of output.
+
+    `ratio` is (median, smallest, largest) of ours / reference, pair by pair; of reference / ours in a `speedup`.
+    """
 
     benchmark: str
     case: str
@@ -47,6 +50,19 @@ def against(benchmark: str, case: str, pairs: list[tuple[float, float]], most: f
     ours, theirs = (statistics.median(side) for side in zip(*pairs, strict=True))
     spread = (round(middle, 3), round(ratios[0], 3), round(ratios[-1], 3))
     return Figure(benchmark, case, round(ours, 3), round(theirs, 3), "s", spread, f"ratio <= {most}", middle <= most)
+
+
+def speedup(
+    benchmark: str, case: str, pairs: list[tuple[float, float]], least: float, unit: str = "s", per: int = 1
+) -> Figure:
+    """A comparison whose target is to be at least this many times faster; shown per item, `per` of them in a call."""
+    scale = {"s": 1.0, "ms": 1e3}[unit] / per
+    ratios = sorted(reference / ours for ours, reference in pairs)
+    middle = statistics.median(ratios)
+    ours, theirs = (statistics.median(side) * scale for side in zip(*pairs, strict=True))
+    spread = (round(middle, 1), round(ratios[0], 1), round(ratios[-1], 1))
+    target = f"reference / ours >= {least:g}"
+    return Figure(benchmark, case, round(ours, 4), round(theirs, 4), unit, spread, target, middle >= least)
 
 
 def single(benchmark: str, case: str, values: list[float], unit: str, most: float) -> Figure:

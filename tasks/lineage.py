@@ -26,8 +26,8 @@ __all__ = ["Row", "arrows", "markdown", "mermaid", "publish", "rows", "trace"]
 MARKER = "<!-- betti:run -->"
 COLOURS = {"ran": "#f9c74f", "cached": "#90be6d", "restored": "#43aa8b", "waiting": "#d9dee3"}
 LIBRARIES = (
-    "betti", "prefect", "dvc", "pandas", "pyarrow", "numpy", "scikit-learn", "lightgbm", "torch", "giotto-tda", "ta",
-    "great-expectations", "arch",
+    "betti", "prefect", "dvc", "pandas", "pyarrow", "numpy", "numba", "scikit-learn", "lightgbm", "torch", "giotto-tda",
+    "ta", "great-expectations", "arch",
 )  # fmt: skip
 
 

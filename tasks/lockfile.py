@@ -48,7 +48,11 @@ class LockText:
         while found := _STAGE.match(rest, end):
             fragments[found[1]] = found[0]
             end = found.end()
-        return cls(before + marker, fragments, rest[end:])
+        tail = rest[end:]
+        if tail.startswith(" "):  # cut off inside a stage: that entry is no entry
+            fragments = dict(list(fragments.items())[:-1])
+            tail = ""
+        return cls(before + marker, fragments, tail)
 
     @classmethod
     def read(cls, path: Path) -> LockText:

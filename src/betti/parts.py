@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CodeEdited", "Recipe", "broken", "build", "prune"]
 
-LIBRARIES = ("numpy", "pandas", "pyarrow", "scipy", "scikit-learn", "ta", "giotto-tda", "giotto-ph")
+LIBRARIES = ("numpy", "numba", "pandas", "pyarrow", "scipy", "scikit-learn", "ta", "giotto-tda", "giotto-ph")
 
 
 class CodeEdited(BettiError):

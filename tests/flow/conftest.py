@@ -19,7 +19,7 @@ SMALL = {
     "features": {
         "technical": {},
         "complexity": {"window": 20},
-        "topology": {"window": 40, "delay": 2, "stride": 5, "bins": 10, "layers": 2, "backend": "giotto"},
+        "topology": {"window": 40, "delay": 2, "stride": 5, "bins": 10, "layers": 2, "backend": "auto"},
     },
     "sets": {
         "technical_only": {"columns": ["technical__r*"]},

@@ -18,7 +18,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 from pydantic import Field
 
 from betti.errors import BadParam
-from betti.topology import embedding, vectorisation
+from betti.progress import tell
+from betti.topology import embedding, native, vectorisation
 from betti.topology.persistence import persistence_windows
 
 if TYPE_CHECKING:
@@ -31,7 +32,10 @@ __all__ = ["COLUMNS", "columns", "compute", "lookback"]
 
 _HOMOLOGY = (0, 1)
 
-# Windows handed to the backend together; it cuts them further by memory.
+# Backends whose windows stay in compiled code from closes to numbers.
+_COMPILED = ("auto", "native")
+
+# Windows standardised and handed to the backend together: memory does not grow with their number.
 _BATCH = 512
 
 
@@ -69,7 +73,7 @@ def compute(
     bins: Annotated[int, Field(ge=2, le=1000)] = 100,
     layers: Annotated[int, Field(ge=1, le=50)] = 5,
     grid_max: Annotated[float, Field(gt=0, le=100)] = 2.0,
-    backend: str = "giotto",
+    backend: str = "auto",
 ) -> pd.DataFrame:
     """The topological numbers of one symbol.
 
@@ -98,13 +102,14 @@ def compute(
     ends = _ends(times, window, stride)[warm_up:]
     if len(ends):
         used, which = np.unique(ends, return_inverse=True)
-        windows = sliding_window_view(bars["close"].to_numpy(dtype="float64"), window)[used - (window - 1)]
-        clouds = embedding.takens(embedding.standardised(windows), dimension=dimension, delay=delay)
+        windows = sliding_window_view(bars["close"].to_numpy(dtype="float64"), window)
         grid = vectorisation.fixed_grid(grid_max, bins)
-        numbers = [
-            _numbers(clouds[start : start + _BATCH], grid, layers, backend) for start in range(0, len(used), _BATCH)
-        ]
-        table[warm_up:, : numbers[0].shape[1]] = np.concatenate(numbers)[which]
+        numbers = np.empty((len(used), len(columns(bins=bins, layers=layers))))
+        for start in range(0, len(used), _BATCH):
+            batch = embedding.standardised(windows[used[start : start + _BATCH] - (window - 1)])
+            numbers[start : start + _BATCH] = _numbers(batch, dimension, delay, grid, layers, backend)
+            tell(min(start + _BATCH, len(used)), len(used), "windows")
+        table[warm_up:, : numbers.shape[1]] = numbers[which]
     if stride > 1:
         table[warm_up:, -1] = np.arange(warm_up, len(bars)) - ends
     return pd.DataFrame(table, index=bars.index, columns=list(names))
@@ -146,16 +151,10 @@ def _ends(times: Integers, window: int, stride: int) -> Integers:
     return np.where(rows - latest < 2 * stride, latest, rows)
 
 
-def _numbers(clouds: Floats, grid: Floats, layers: int, backend: str) -> Floats:
-    """(count, columns without age) for clouds (count, points, coordinates)."""
+def _numbers(windows: Floats, dimension: int, delay: int, grid: Floats, layers: int, backend: str) -> Floats:
+    """(count, columns without age) for standardised windows (count, window)."""
+    if backend in _COMPILED:
+        return native.window_numbers(windows, dimension=dimension, delay=delay, grid=grid, layers=layers)
+    clouds = embedding.takens(windows, dimension=dimension, delay=delay)
     diagrams = persistence_windows(clouds, max_dimension=_HOMOLOGY[-1], backend=backend)
-    by_dimension = [vectorisation.gathered([found[h] for found in diagrams]) for h in _HOMOLOGY]
-    return np.concatenate(
-        [
-            *(vectorisation.betti_curves(pairs, grid) for pairs in by_dimension),
-            *(vectorisation.entropies(pairs)[:, None] for pairs in by_dimension),
-            *(vectorisation.totals(pairs)[:, None] for pairs in by_dimension),
-            *(vectorisation.landscape_norms(pairs, grid, layers) for pairs in by_dimension),
-        ],
-        axis=1,
-    )
+    return vectorisation.numbers(diagrams, grid, layers)

@@ -11,7 +11,7 @@ import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numba
 
@@ -22,13 +22,13 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 def compiled(function: F) -> F:
     """Machine code for a function of arrays and numbers: IEEE arithmetic in the order written, no interpreter lock."""
-    chosen = numba.config.CACHE_DIR
-    numba.config.CACHE_DIR = chosen or _FOLDER
+    config: Any = numba.config  # its attributes are made at import
+    chosen = config.CACHE_DIR
+    config.CACHE_DIR = chosen or _FOLDER
     try:
-        machine: F = numba.njit(cache=True, nogil=True)(function)
+        return cast("F", numba.njit(cache=True, nogil=True)(function))
     finally:
-        numba.config.CACHE_DIR = chosen
-    return machine
+        config.CACHE_DIR = chosen
 
 
 def _folder() -> str:

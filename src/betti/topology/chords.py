@@ -20,41 +20,47 @@ import numpy as np
 
 from betti.topology._compiled import compiled
 from betti.topology.faces import lies_in_corner
-from betti.topology.order import precedes
+from betti.topology.grid import lune_box
+from betti.topology.neighbourhood import in_lune
+from betti.topology.order import precedes, square
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from betti.topology.grid import Grid
 
     Floats = NDArray[np.float64]
     Integers = NDArray[np.int64]
 
 __all__ = ["filling_chord"]
 
-_GROWTH = 1.5  # of the squared length, from one shell of chords to the next
-_MANY_CORNERS = 24  # from here on an empty disc pays for its search
+_GROWTH = 2.0  # of the squared length, from one shell of chords to the next
+_DISC_PAYS = 8  # the search for an empty disc pays where corners squared exceed this many times the points
 _SLACK = 1e-9
 
 
 @compiled
-def filling_chord(x: Floats, y: Floats, corners: Integers, longest: float, scratch: Integers) -> float:
+def filling_chord(
+    x: Floats, y: Floats, grid: Grid, corners: Integers, longest: float, left: Integers, right: Integers
+) -> float:
     """Squared length of a face's shortest critical chord; negative when there is none.
 
     Args:
-        x, y: the points, sorted by x, then y.
+        x, y, grid: the points.
         corners: the face's corners in order, the face on the left.
         longest: squared length of the face's longest edge; no critical chord is shorter.
-        scratch: (2, n), overwritten.
+        left, right: (n,), overwritten.
     """
     low, growth = longest, _GROWTH
-    if len(corners) >= _MANY_CORNERS:
+    if len(corners) ** 2 > _DISC_PAYS * len(x):
         low = max(low, 3.0 * _empty_disc(x, y, corners) * (1 - _SLACK))
         growth = 1.1
     while True:
         high = low * growth
-        a, b, squares, beyond = _chords(x, y, corners, low, high)
-        for t in np.argsort(squares, kind="mergesort"):
-            if _is_critical(x, y, a[t], b[t], squares[t], scratch):
-                return squares[t]
+        a, b, lengths, beyond = _chords(x, y, corners, low, high)
+        for t in np.argsort(lengths, kind="mergesort"):
+            if _is_critical(x, y, grid, a[t], b[t], lengths[t], left, right):
+                return float(lengths[t])
         if not beyond:
             return -1.0
         low = high
@@ -70,67 +76,64 @@ def _chords(
     for p in range(m - 2):
         a = corners[p]
         for q in range(p + 2, m):
-            dx, dy = x[corners[q]] - x[a], y[corners[q]] - y[a]
-            square = dx * dx + dy * dy
-            if square >= high:
+            length = square(x[a], y[a], x[corners[q]], y[corners[q]])
+            if length >= high:
                 beyond = True
-            elif square >= low:
+            elif length >= low:
                 room += 1
-    first, second, squares = np.empty(room, np.int64), np.empty(room, np.int64), np.empty(room)
+    first, second, lengths = np.empty(room, np.int64), np.empty(room, np.int64), np.empty(room)
     found = 0
     for p in range(m - 2 if room > 0 else 0):
         a, before_a, after_a = corners[p], corners[p - 1], corners[p + 1]
         for q in range(p + 2, m):
             b = corners[q]
-            dx, dy = x[b] - x[a], y[b] - y[a]
-            square = dx * dx + dy * dy
-            if low <= square < high and lies_in_corner(x, y, before_a, a, after_a, b):
-                if lies_in_corner(x, y, corners[q - 1], b, corners[q + 1 if q + 1 < m else 0], a):
-                    first[found], second[found], squares[found] = min(a, b), max(a, b), square
-                    found += 1
-    return first[:found], second[:found], squares[:found], beyond
+            length = square(x[a], y[a], x[b], y[b])
+            if not low <= length < high or not lies_in_corner(x, y, before_a, a, after_a, b):
+                continue
+            if lies_in_corner(x, y, corners[q - 1], b, corners[q + 1 if q + 1 < m else 0], a):
+                first[found], second[found], lengths[found] = min(a, b), max(a, b), length
+                found += 1
+    return first[:found], second[:found], lengths[:found], beyond
 
 
 @compiled
-def _is_critical(x: Floats, y: Floats, a: int, b: int, square: float, scratch: Integers) -> bool:
-    """Whether the lune of {a, b}, a < b, has a component on either side.
+def _is_critical(
+    x: Floats, y: Floats, grid: Grid, a: int, b: int, length: float, left: Integers, right: Integers
+) -> bool:
+    """Whether the lune of {a, b} has a component on either side.
 
     On one side any two points of a lune are closer than a and b; a point of the segment is so to all of it.
     """
-    left, right = scratch[0], scratch[1]
     on_left, on_right = 0, 0
-    reach = math.sqrt(square) * (1 + _SLACK)
-    for step in (1, -1):
-        c = a + step
-        while 0 <= c < len(x) and x[b] - reach <= x[c] <= x[a] + reach:
-            ax, ay = x[c] - x[a], y[c] - y[a]
-            bx, by = x[c] - x[b], y[c] - y[b]
-            one, other = ax * ax + ay * ay, bx * bx + by * by
-            if one <= square and other <= square and c != b:
-                if precedes(one, a, c, square, a, b) and precedes(other, b, c, square, a, b):
-                    side = (x[b] - x[a]) * ay - (y[b] - y[a]) * ax
-                    if side > 0:
-                        if _reaches(x, y, c, right[:on_right], a, b, square):
-                            return False
-                        left[on_left] = c
-                        on_left += 1
-                    elif side < 0:
-                        if _reaches(x, y, c, left[:on_left], a, b, square):
-                            return False
-                        right[on_right] = c
-                        on_right += 1
-                    else:
-                        return False
-            c += step
+    first, last, low, high = lune_box(grid, x[a], y[a], x[b], y[b], math.sqrt(length))
+    for w in range(first, last + 1):
+        for m in range(grid.starts[w * grid.side + low], grid.starts[w * grid.side + high + 1]):
+            c = grid.members[m]
+            to_a, to_b = square(x[a], y[a], x[c], y[c]), square(x[b], y[b], x[c], y[c])
+            if c in (a, b) or not in_lune(a, b, length, c, to_a, to_b):
+                continue
+            side = (x[b] - x[a]) * (y[c] - y[a]) - (y[b] - y[a]) * (x[c] - x[a])
+            if side > 0:
+                if _reaches(x, y, c, right, on_right, a, b, length):
+                    return False
+                left[on_left] = c
+                on_left += 1
+            elif side < 0:
+                if _reaches(x, y, c, left, on_left, a, b, length):
+                    return False
+                right[on_right] = c
+                on_right += 1
+            else:
+                return False
     return on_left > 0 and on_right > 0
 
 
 @compiled
-def _reaches(x: Floats, y: Floats, c: int, others: Integers, a: int, b: int, square: float) -> bool:
-    """Whether an edge from c to one of the others comes before {a, b}."""
-    for other in others:
-        dx, dy = x[other] - x[c], y[other] - y[c]
-        if precedes(dx * dx + dy * dy, c, other, square, a, b):
+def _reaches(x: Floats, y: Floats, c: int, others: Integers, count: int, a: int, b: int, length: float) -> bool:
+    """Whether an edge from c to one of the first `count` others comes before {a, b}."""
+    for k in range(count):
+        other = others[k]
+        if precedes(square(x[c], y[c], x[other], y[other]), c, other, length, a, b):
             return True
     return False
 
@@ -145,19 +148,19 @@ def _empty_disc(x: Floats, y: Floats, corners: Integers) -> float:
     for c in corners:
         u += x[c] / len(corners)
         v += y[c] / len(corners)
-    square, nearest = _nearest(x, y, u, v)
-    best = square if _contains(x, y, corners, u, v) else 0.0
-    step = 0.25 * math.sqrt(square)
+    length, nearest = _nearest(x, y, u, v)
+    best = length if _contains(x, y, corners, u, v) else 0.0
+    step = 0.25 * math.sqrt(length)
     for _ in range(60):
-        gap = math.sqrt(square)
+        gap = math.sqrt(length)
         if gap == 0.0:
             break
         to_u, to_v = u + (u - x[nearest]) / gap * step, v + (v - y[nearest]) / gap * step
         there, nearest_there = _nearest(x, y, to_u, to_v)
-        if there > square:
-            u, v, square, nearest = to_u, to_v, there, nearest_there
-            if square > best and _contains(x, y, corners, u, v):
-                best = square
+        if there > length:
+            u, v, length, nearest = to_u, to_v, there, nearest_there
+            if length > best and _contains(x, y, corners, u, v):
+                best = length
         else:
             step *= 0.7
     return best
@@ -168,10 +171,9 @@ def _nearest(x: Floats, y: Floats, u: float, v: float) -> tuple[float, int]:
     """Squared distance from (u, v) to the nearest point, and that point."""
     best, nearest = np.inf, 0
     for c in range(len(x)):
-        dx, dy = x[c] - u, y[c] - v
-        square = dx * dx + dy * dy
-        if square < best:
-            best, nearest = square, c
+        length = square(x[c], y[c], u, v)
+        if length < best:
+            best, nearest = length, c
     return best, nearest
 
 

@@ -61,7 +61,7 @@ def trace(x: Floats, y: Floats, edges: Edges) -> Faces:
             first[count] = half
             while left[half] < 0:
                 left[half] = count
-                half = following[half]  # noqa: PLW2901 - the walk round the face
+                half = following[half]
             count += 1
     # Everything lies to the right of the first point: beyond its steepest edge there is nothing.
     outer = left[leaving[starts[1] - 1]]
@@ -70,7 +70,7 @@ def trace(x: Floats, y: Floats, edges: Edges) -> Faces:
 
 @compiled
 def _star(x: Floats, y: Floats, edges: Edges) -> tuple[Integers, Integers, Integers]:
-    """Half-edges leaving each vertex, counterclockwise from the left: vertex v's are leaving[starts[v] : starts[v + 1]].
+    """Half-edges leaving each vertex, counterclockwise from the left: leaving[starts[v] : starts[v + 1]] at vertex v.
 
     The third array is a half-edge's place in `leaving`.
     """
@@ -134,9 +134,9 @@ def lies_in_corner(x: Floats, y: Floats, before: int, at: int, after: int, towar
     opening = ax * by - ay * bx
     from_after, to_before = ax * ty - ay * tx, tx * by - ty * bx
     if opening > 0:
-        return from_after > 0 and to_before > 0
+        return bool(from_after > 0 and to_before > 0)
     if opening < 0:
-        return from_after > 0 or to_before > 0
+        return bool(from_after > 0 or to_before > 0)
     if ax * bx + ay * by < 0:  # a straight angle
-        return from_after > 0
+        return bool(from_after > 0)
     return not (from_after == 0 and ax * tx + ay * ty > 0)  # the tip of a dangling edge

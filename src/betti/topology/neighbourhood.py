@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from betti.topology._compiled import compiled
-from betti.topology.order import precedes
+from betti.topology.grid import Grid, lune_box, place
+from betti.topology.order import precedes, square
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Integers = NDArray[np.int64]
 
-__all__ = ["Edges", "lune_is_empty", "relative_neighbourhood_graph"]
+__all__ = ["Edges", "in_lune", "relative_neighbourhood_graph"]
 
 # Nearest points per point, and directions in which a point is asked whether they close it: the fastest found on prices.
 _NEAREST = 10
@@ -41,106 +42,64 @@ class Edges(NamedTuple):
 
     i: Integers
     j: Integers
-    square: Floats
-
-
-class _Grid(NamedTuple):
-    """Points in square-ish cells: the members of cell (u, v) are members[starts[u * side + v] : starts[... + 1]]."""
-
-    side: int
-    left: float
-    bottom: float
-    width: float
-    height: float
-    starts: Integers
-    members: Integers
+    length: Floats
 
 
 @compiled
-def relative_neighbourhood_graph(x: Floats, y: Floats) -> Edges:
+def relative_neighbourhood_graph(x: Floats, y: Floats, grid: Grid) -> Edges:
     """The graph's edges in the strict order, for distinct points sorted by x, then y."""
     n = len(x)
-    near, squares = _nearest(x, y, _grid(x, y))
-    i, j, square = np.empty(6 * n, np.int64), np.empty(6 * n, np.int64), np.empty(6 * n)
-    found = _add_near(x, y, near, squares, i, j, square)
+    near, lengths = _nearest(x, y, grid)
+    i, j, chosen = np.empty(6 * n, np.int64), np.empty(6 * n, np.int64), np.empty(6 * n)
+    found = _add_near(x, y, grid, near, lengths, i, j, chosen)
     if near.shape[1] < n - 1:
-        found = _add_far(x, y, near, squares, i, j, square, found)
+        found = _add_far(x, y, grid, near, lengths, i, j, chosen, found)
     by_index = np.argsort(i[:found] * n + j[:found])
-    order = by_index[np.argsort(square[by_index], kind="mergesort")]
-    return Edges(i[order], j[order], square[order])
+    order = by_index[np.argsort(chosen[by_index], kind="mergesort")]
+    return Edges(i[order], j[order], chosen[order])
 
 
 @compiled
-def _grid(x: Floats, y: Floats) -> _Grid:
-    """About two points to a cell were they spread evenly."""
-    n = len(x)
-    side = max(1, min(64, int(1.4 * math.sqrt(n))))
-    left, bottom = x[0], y.min()
-    width, height = (x[n - 1] - left) / side * (1 + _SLACK), (y.max() - bottom) / side * (1 + _SLACK)
-    width, height = width if width > 0 else 1.0, height if height > 0 else 1.0
-    cells = np.empty(n, np.int64)
-    starts = np.zeros(side * side + 1, np.int64)
-    for a in range(n):
-        cells[a] = min(side - 1, int((x[a] - left) / width)) * side + min(side - 1, int((y[a] - bottom) / height))
-        starts[cells[a] + 1] += 1
-    starts = np.cumsum(starts)
-    filled = starts[:-1].copy()
-    members = np.empty(n, np.int64)
-    for a in range(n):
-        members[filled[cells[a]]] = a
-        filled[cells[a]] += 1
-    return _Grid(side, left, bottom, width, height, starts, members)
-
-
-@compiled
-def _nearest(x: Floats, y: Floats, grid: _Grid) -> tuple[Integers, Floats]:
+def _nearest(x: Floats, y: Floats, grid: Grid) -> tuple[Integers, Floats]:
     """Each point's nearest points and their squared distances, nearest first (n, min(_NEAREST, n - 1))."""
-    n, side = len(x), grid.side
-    wanted = min(_NEAREST, n - 1)
-    near, squares = np.empty((n, wanted), np.int64), np.empty((n, wanted))
+    n, side, starts, members = len(x), grid.side, grid.starts, grid.members
+    last = min(_NEAREST, n - 1) - 1
+    near, lengths = np.empty((n, last + 1), np.int64), np.empty((n, last + 1))
+    who, length = np.empty(last + 1, np.int64), np.empty(last + 1)  # of one point: rows of a table are slower
     for a in range(n):
-        u, v = min(side - 1, int((x[a] - grid.left) / grid.width)), min(side - 1, int((y[a] - grid.bottom) / grid.height))
-        from_left, from_bottom = x[a] - (grid.left + u * grid.width), y[a] - (grid.bottom + v * grid.height)
-        edge_x, edge_y = min(from_left, grid.width - from_left), min(from_bottom, grid.height - from_bottom)
-        known = 0
+        length[:] = np.inf
+        u, v = place(x[a], grid.left, grid.width, side), place(y[a], grid.bottom, grid.height, side)
+        free_x, free_y = x[a] - (grid.left + u * grid.width), y[a] - (grid.bottom + v * grid.height)
+        free_x, free_y = min(free_x, grid.width - free_x), min(free_y, grid.height - free_y)
         for ring in range(side):
-            for column in range(max(u - ring, 0), min(u + ring, side - 1) + 1):
-                whole = column == u - ring or column == u + ring or ring == 0
-                for row in range(v - ring, v + ring + 1, 1 if whole else 2 * ring):
-                    if 0 <= row < side:
-                        cell = column * side + row
-                        for m in range(grid.starts[cell], grid.starts[cell + 1]):
-                            if grid.members[m] != a:
-                                known = _insert(x, y, a, grid.members[m], near[a], squares[a], known)
-            # No point outside the rings looked at is nearer than this.
-            clear = min(edge_x + ring * grid.width, edge_y + ring * grid.height) * (1 - _SLACK)
-            if known == wanted and clear > 0 and squares[a, wanted - 1] <= clear * clear:
+            for w in range(max(u - ring, 0), min(u + ring, side - 1) + 1):
+                # Outer columns of a ring whole, of the others their ends.
+                outer = w in (u - ring, u + ring)
+                for part in range(1 if outer else 2):
+                    z = v - ring if part == 0 else v + ring
+                    low, high = (max(z, 0), min(v + ring, side - 1)) if outer else (z, z)
+                    if low < 0 or high >= side:
+                        continue
+                    for m in range(starts[w * side + low], starts[w * side + high + 1]):
+                        c = members[m]
+                        candidate = square(x[a], y[a], x[c], y[c])
+                        if candidate < length[last] and c != a:
+                            t = last
+                            while t > 0 and length[t - 1] > candidate:
+                                length[t], who[t] = length[t - 1], who[t - 1]
+                                t -= 1
+                            length[t], who[t] = candidate, c
+            # No point outside these rings is nearer than this.
+            clear = max(0.0, min(free_x + ring * grid.width, free_y + ring * grid.height) * (1 - _SLACK))
+            if length[last] <= clear * clear:
                 break
-    return near, squares
-
-
-@compiled
-def _insert(x: Floats, y: Floats, a: int, c: int, near: Integers, squares: Floats, known: int) -> int:
-    """Put c in its place among the nearest of a, if it has one; how many are known then."""
-    dx, dy = x[c] - x[a], y[c] - y[a]
-    square = dx * dx + dy * dy
-    if known < len(near):
-        place = known
-        known += 1
-    elif square < squares[known - 1]:
-        place = known - 1
-    else:
-        return known
-    while place > 0 and squares[place - 1] > square:
-        squares[place], near[place] = squares[place - 1], near[place - 1]
-        place -= 1
-    squares[place], near[place] = square, c
-    return known
+        near[a], lengths[a] = who, length
+    return near, lengths
 
 
 @compiled
 def _add_near(
-    x: Floats, y: Floats, near: Integers, squares: Floats, i: Integers, j: Integers, square: Floats
+    x: Floats, y: Floats, grid: Grid, near: Integers, lengths: Floats, i: Integers, j: Integers, chosen: Floats
 ) -> int:
     """Write the edges between points one of which is among the other's nearest; how many there are."""
     n, wanted = near.shape
@@ -148,125 +107,148 @@ def _add_near(
     for a in range(n):
         for t in range(wanted):
             b = near[a, t]
-            if b < a and _among(near[b], a):
+            if b < a and (lengths[a, t] < lengths[b, -1] or _among(near, b, a)):
                 continue  # seen from b
-            if _near_lune_is_empty(x, y, a, b, near[a], squares[a], squares[a, t]):
-                i[found], j[found], square[found] = min(a, b), max(a, b), squares[a, t]
+            if _near_lune_is_empty(x, y, grid, near, lengths, a, t):
+                i[found], j[found], chosen[found] = min(a, b), max(a, b), lengths[a, t]
                 found += 1
     return found
 
 
 @compiled
-def _among(near: Integers, a: int) -> bool:
-    for c in near:  # noqa: SIM110 - compiled: any() over a generator is not
-        if c == a:
+def _among(near: Integers, a: int, b: int) -> bool:
+    """Whether b is among the nearest points of a."""
+    for t in range(near.shape[1]):  # noqa: SIM110 - compiled: any() over a generator is not
+        if near[a, t] == b:
             return True
     return False
 
 
 @compiled
-def _near_lune_is_empty(
-    x: Floats, y: Floats, a: int, b: int, near: Integers, squares: Floats, square: float
-) -> bool:
-    """Whether the lune of a and its near point b is empty: all in it are nearest points of a, but for ties."""
-    for s in range(len(near)):
-        if squares[s] > square:
+def _near_lune_is_empty(x: Floats, y: Floats, grid: Grid, near: Integers, lengths: Floats, a: int, t: int) -> bool:
+    """Whether the lune of a and its t-th nearest point b is empty: all in it are nearest points of a, but for ties."""
+    b, length = near[a, t], lengths[a, t]
+    for s in range(near.shape[1]):
+        if lengths[a, s] > length:
             return True
-        c = near[s]
-        dx, dy = x[c] - x[b], y[c] - y[b]
-        other = dx * dx + dy * dy
-        if c != b and other <= square and precedes(squares[s], a, c, square, a, b) and precedes(other, b, c, square, a, b):
+        c = near[a, s]
+        if c != b and in_lune(a, b, length, c, lengths[a, s], square(x[b], y[b], x[c], y[c])):
             return False
     # b is as far as the last of the list: points that tie with it may have found no place.
-    return len(near) == len(x) - 1 or lune_is_empty(x, y, min(a, b), max(a, b), square)
+    return near.shape[1] == len(x) - 1 or _lune_is_empty(x, y, grid, a, b, length)
 
 
 @compiled
-def lune_is_empty(x: Floats, y: Floats, a: int, b: int, square: float) -> bool:
-    """Whether no c has both {a, c} and {b, c} before {a, b}; a < b, and `square` their squared distance."""
-    reach = math.sqrt(square) * (1 + _SLACK)
-    for step in (1, -1):
-        c = a + step
-        while 0 <= c < len(x) and x[b] - reach <= x[c] <= x[a] + reach:
-            dx, dy = x[c] - x[a], y[c] - y[a]
-            one = dx * dx + dy * dy
-            dx, dy = x[c] - x[b], y[c] - y[b]
-            other = dx * dx + dy * dy
-            if c != b and one <= square and other <= square:
-                if precedes(one, a, c, square, a, b) and precedes(other, b, c, square, a, b):
-                    return False
-            c += step
+def in_lune(a: int, b: int, length: float, c: int, to_a: float, to_b: float) -> bool:
+    """Whether {a, c} and {b, c}, of squared lengths to_a and to_b, both come before {a, b}."""
+    if to_a > length or to_b > length:
+        return False
+    return precedes(to_a, a, c, length, a, b) and precedes(to_b, b, c, length, a, b)
+
+
+@compiled
+def _lune_is_empty(x: Floats, y: Floats, grid: Grid, a: int, b: int, length: float) -> bool:
+    first, last, low, high = lune_box(grid, x[a], y[a], x[b], y[b], math.sqrt(length))
+    for w in range(first, last + 1):
+        for m in range(grid.starts[w * grid.side + low], grid.starts[w * grid.side + high + 1]):
+            c = grid.members[m]
+            to_a, to_b = square(x[a], y[a], x[c], y[c]), square(x[b], y[b], x[c], y[c])
+            if c != a and c != b and in_lune(a, b, length, c, to_a, to_b):
+                return False
     return True
 
 
 @compiled
 def _add_far(
-    x: Floats, y: Floats, near: Integers, squares: Floats, i: Integers, j: Integers, square: Floats, found: int
+    x: Floats,
+    y: Floats,
+    grid: Grid,
+    near: Integers,
+    lengths: Floats,
+    i: Integers,
+    j: Integers,
+    chosen: Floats,
+    found: int,
 ) -> int:
     """Write the edges between points neither of which is among the other's nearest; how many edges there are then."""
-    n = len(x)
-    points = np.empty(n, np.int64)
+    n = len(near)
+    points, u, v = np.empty(n, np.int64), np.empty((n, 2)), np.empty((n, 2))
     count = 0
     for a in range(n):
-        if not _closed(x, y, a, near[a], squares[a]):
+        first, last = _opening(_closed(x, y, near, lengths, a))
+        if first < last:
             points[count] = a
+            # Beyond a half-turn cross products do not tell: zero vectors let every direction pass.
+            size = 1.0 if last - first <= _SECTORS // 2 else 0.0
+            u[count, 0], u[count, 1] = size * _DIRECTION_X[first], size * _DIRECTION_Y[first]
+            v[count, 0], v[count, 1] = size * _DIRECTION_X[last % _SECTORS], size * _DIRECTION_Y[last % _SECTORS]
             count += 1
     for p in range(count):
         a = points[p]
-        last = 0
         for q in range(p + 1, count):
             b = points[q]
             dx, dy = x[b] - x[a], y[b] - y[a]
-            length = dx * dx + dy * dy
-            if _witness(x, y, b, near[a], squares[a], length, last):
+            if u[p, 0] * dy < u[p, 1] * dx or dx * v[p, 1] < dy * v[p, 0]:
+                continue  # not in the opening of a
+            if u[q, 0] * dy > u[q, 1] * dx or dx * v[q, 1] > dy * v[q, 0]:
+                continue  # nor a in that of b
+            length = square(x[a], y[a], x[b], y[b])
+            if length < lengths[a, -1] or length < lengths[b, -1] or _among(near, a, b) or _among(near, b, a):
                 continue
-            last = _first_witness(x, y, b, near[a], squares[a], length)
-            if last >= 0:
+            if _witness(x, y, near, lengths, a, b, length) or _witness(x, y, near, lengths, b, a, length):
                 continue
-            last = 0
-            if _first_witness(x, y, a, near[b], squares[b], length) >= 0 or _among(near[a], b) or _among(near[b], a):
-                continue
-            if lune_is_empty(x, y, a, b, length):
-                i[found], j[found], square[found] = a, b, length
+            if _lune_is_empty(x, y, grid, a, b, length):
+                i[found], j[found], chosen[found] = a, b, length
                 found += 1
     return found
 
 
 @compiled
-def _witness(x: Floats, y: Floats, b: int, near: Integers, squares: Floats, length: float, t: int) -> bool:
-    """Whether the t-th nearest point of a lies strictly inside the lune of a and b."""
-    dx, dy = x[near[t]] - x[b], y[near[t]] - y[b]
-    return squares[t] < length and dx * dx + dy * dy < length
+def _opening(closed: int) -> tuple[int, int]:
+    """The directions between which all sectors that are not closed lie, counterclockwise from the first to the last.
+
+    Equal when all are closed. The gap left out is the longest run of closed sectors; the last may exceed _SECTORS.
+    """
+    if closed == (1 << _SECTORS) - 1:
+        return 0, 0
+    longest, end, run = 0, 0, 0
+    for sector in range(2 * _SECTORS):
+        run = run + 1 if closed >> (sector % _SECTORS) & 1 else 0
+        if run > longest:
+            longest, end = run, sector + 1
+    return end % _SECTORS, end % _SECTORS + _SECTORS - longest
 
 
 @compiled
-def _first_witness(x: Floats, y: Floats, b: int, near: Integers, squares: Floats, length: float) -> int:
-    for t in range(len(near)):
-        if _witness(x, y, b, near, squares, length, t):
-            return t
-    return -1
+def _witness(x: Floats, y: Floats, near: Integers, lengths: Floats, a: int, b: int, length: float) -> bool:
+    """Whether a nearest point of a lies strictly inside the lune of a and b."""
+    for t in range(near.shape[1]):
+        c = near[a, t]
+        if lengths[a, t] < length and square(x[c], y[c], x[b], y[b]) < length:
+            return True
+    return False
 
 
 @compiled
-def _closed(x: Floats, y: Floats, a: int, near: Integers, squares: Floats) -> bool:
-    """Whether in every direction some nearest point lies in the lune of a and any point beyond the nearest.
+def _closed(x: Floats, y: Floats, near: Integers, lengths: Floats, a: int) -> int:
+    """The sectors, as bits, in which some nearest point lies in the lune of a and any point beyond its nearest.
 
     With R the distance of the last, b at distance at least R in the unit direction w, and c nearer than R: c is in the
     lune of a and b when (c - a).w > |c - a|^2 / 2R. Directions for which that holds form an arc below 180 degrees, so
     both ends of a sector answer for all of it.
     """
-    last = squares[-1]
+    last = lengths[a, -1]
     radius = math.sqrt(last) * (1 - _SLACK)
     closed = 0
-    for t in range(len(near)):
-        if squares[t] >= last:
+    for t in range(near.shape[1]):
+        if lengths[a, t] >= last:
             break
-        dx, dy = x[near[t]] - x[a], y[near[t]] - y[a]
-        least = squares[t] / (2 * radius) * (1 + _SLACK)
+        dx, dy = x[near[a, t]] - x[a], y[near[a, t]] - y[a]
+        least = lengths[a, t] / (2 * radius) * (1 + _SLACK)
         before = _DIRECTION_X[0] * dx + _DIRECTION_Y[0] * dy > least
         for sector in range(_SECTORS):
             here = _DIRECTION_X[sector + 1] * dx + _DIRECTION_Y[sector + 1] * dy > least
             if before and here:
                 closed |= 1 << sector
             before = here
-    return closed == (1 << _SECTORS) - 1
+    return closed

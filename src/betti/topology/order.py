@@ -3,7 +3,8 @@
 An edge {i, j} is placed by (length, smaller index, larger index). Distances repeat (prices sit on ticks), and every
 statement of the engine needs one answer to "which edge comes first", the same everywhere: open balls in one place and
 closed ones in another lose classes. A finer filtration that breaks ties in any fixed way has the same diagrams, up to
-pairs of zero length (Edelsbrunner & Harer 2010, VII.1). What does not belong here: geometry.
+pairs of zero length (Edelsbrunner & Harer 2010, VII.1). What does not belong here: any other
+geometry.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     Integers = NDArray[np.int64]
 
-__all__ = ["joined", "precedes", "root"]
+__all__ = ["joined", "precedes", "root", "square"]
 
 
 @compiled
@@ -31,6 +32,13 @@ def precedes(length: float, i: int, j: int, other: float, k: int, m: int) -> boo
     if k > m:
         k, m = m, k
     return i < k or (i == k and j < m)
+
+
+@compiled
+def square(ax: float, ay: float, bx: float, by: float) -> float:
+    """The squared distance of two points of the plane: the length by which edges are ordered, the same from b to a."""
+    dx, dy = ax - bx, ay - by
+    return dx * dx + dy * dy
 
 
 @compiled

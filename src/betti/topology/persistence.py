@@ -1,6 +1,7 @@
 """Persistent homology of Vietoris-Rips filtrations: checks, the door to the backends, and one form of the answer.
 
-A backend is one file beside this one with a function (clouds, max_dimension) -> diagrams, entered in `BACKENDS`.
+A backend is one file beside this one with a function (clouds, max_dimension) -> diagrams, entered in `BACKENDS`, and
+its like for distance matrices in `DISTANCE_BACKENDS`. `auto` takes the native engine, or giotto-tda above H1.
 What does not belong here: how a backend computes, and what a diagram is used for.
 """
 
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from betti.errors import BadInput, UnknownName
-from betti.topology import giotto
+from betti.topology import giotto, native
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,10 +22,30 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Backend = Callable[[Floats, int], list[list[Floats]]]
 
-__all__ = ["BACKENDS", "BadCloud", "persistence", "persistence_windows"]
+__all__ = ["BACKENDS", "DISTANCE_BACKENDS", "METRICS", "BadCloud", "persistence", "persistence_windows"]
+
+
+def _auto(clouds: Floats, max_dimension: int) -> list[list[Floats]]:
+    chosen = native.diagrams if max_dimension <= native.HIGHEST else giotto.diagrams
+    return chosen(clouds, max_dimension)
+
+
+def _auto_distances(matrices: Floats, max_dimension: int) -> list[list[Floats]]:
+    chosen = native.distance_diagrams if max_dimension <= native.HIGHEST else giotto.distance_diagrams
+    return chosen(matrices, max_dimension)
+
 
 # Each takes (count, points, coordinates) with at least two points and gives, per cloud and dimension, (k, 2) pairs.
-BACKENDS: dict[str, Backend] = {"giotto": giotto.diagrams}
+BACKENDS: dict[str, Backend] = {"auto": _auto, "giotto": giotto.diagrams, "native": native.diagrams}
+
+# The same of (count, points, points): distances.
+DISTANCE_BACKENDS: dict[str, Backend] = {
+    "auto": _auto_distances,
+    "giotto": giotto.distance_diagrams,
+    "native": native.distance_diagrams,
+}
+
+METRICS = {"euclidean": BACKENDS, "precomputed": DISTANCE_BACKENDS}
 
 
 class BadCloud(BadInput):
@@ -35,12 +56,16 @@ class BadCloud(BadInput):
         super().__init__(f"point cloud: {found}. {remedy}")
 
 
-def persistence(points: ArrayLike, *, max_dimension: int = 1, backend: str = "giotto") -> list[Floats]:
-    """Exact Vietoris-Rips persistence diagrams of one cloud under the Euclidean distance.
+def persistence(
+    points: ArrayLike, *, max_dimension: int = 1, metric: str = "euclidean", backend: str = "auto"
+) -> list[Floats]:
+    """Exact Vietoris-Rips persistence diagrams of one cloud.
 
     Args:
-        points: (n, coordinates), finite; n may be 0.
+        points: (n, coordinates), finite; n may be 0. With `metric="precomputed"` distances (n, n): symmetric, not
+            negative, zero on the diagonal; the triangle inequality is not needed.
         max_dimension: the highest homology dimension, 0 or more.
+        metric: a name in `METRICS`.
         backend: a name in `BACKENDS`.
 
     Returns:
@@ -48,35 +73,47 @@ def persistence(points: ArrayLike, *, max_dimension: int = 1, backend: str = "gi
         and death. The infinite H0 class and pairs of zero length are left out.
 
     Raises:
-        BadCloud: not a finite (n, coordinates) array.
-        UnknownName: no such backend.
+        BadCloud: not a finite (n, coordinates) array, or not a matrix of distances.
+        UnknownName: no such metric or backend.
+        DimensionTooHigh: `max_dimension` is above what the chosen backend computes.
+
+    >>> square = [[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]]
+    >>> persistence(square)[1].round(6).tolist()
+    [[1.0, 1.414214]]
     """
     cloud = np.asarray(points, dtype=np.float64)
     if cloud.ndim != 2:
         raise BadCloud(f"shape {cloud.shape}", "Give one point per row: (n, coordinates)")
-    return persistence_windows(cloud[None], max_dimension=max_dimension, backend=backend)[0]
+    return persistence_windows(cloud[None], max_dimension=max_dimension, metric=metric, backend=backend)[0]
 
 
-def persistence_windows(clouds: ArrayLike, *, max_dimension: int = 1, backend: str = "giotto") -> list[list[Floats]]:
+def persistence_windows(
+    clouds: ArrayLike, *, max_dimension: int = 1, metric: str = "euclidean", backend: str = "auto"
+) -> list[list[Floats]]:
     """`persistence` of many clouds of one size, (count, n, coordinates), in one call of the backend.
 
     Raises:
-        BadCloud: not a finite (count, n, coordinates) array.
-        UnknownName: no such backend.
+        BadCloud: not a finite (count, n, coordinates) array, or not matrices of distances.
+        UnknownName: no such metric or backend.
+        DimensionTooHigh: `max_dimension` is above what the chosen backend computes.
     """
-    if backend not in BACKENDS:
-        raise UnknownName("persistence backend", backend, BACKENDS)
+    if metric not in METRICS:
+        raise UnknownName("metric", metric, METRICS)
+    if backend not in METRICS[metric]:
+        raise UnknownName("persistence backend", backend, METRICS[metric])
     checked = _checked(np.asarray(clouds, dtype=np.float64), max_dimension)
+    if metric == "precomputed":
+        _check_distances(checked)
     if len(checked) == 0 or checked.shape[1] < 2:
         return [[np.empty((0, 2)) for _ in range(max_dimension + 1)] for _ in checked]
-    found = BACKENDS[backend](checked, max_dimension)
+    found = METRICS[metric][backend](checked, max_dimension)
     return [[_ordered(pairs) for pairs in diagrams] for diagrams in found]
 
 
 def _checked(clouds: Floats, max_dimension: int) -> Floats:
     if max_dimension < 0:
         raise BadCloud(f"max_dimension {max_dimension}", "Give 0 or more")
-    if clouds.ndim != 3 or (clouds.size == 0 and clouds.shape[2] == 0):
+    if clouds.ndim != 3 or (clouds.shape[1] > 0 and clouds.shape[2] == 0):
         raise BadCloud(f"shape {clouds.shape}", "Give (count, points, coordinates) with at least one coordinate")
     finite = np.isfinite(clouds).all(axis=(1, 2))
     if not finite.all():
@@ -85,7 +122,20 @@ def _checked(clouds: Floats, max_dimension: int) -> Floats:
     return clouds
 
 
+def _check_distances(matrices: Floats) -> None:
+    """Raise unless each is a square, symmetric matrix without negative entries, zero on its diagonal."""
+    if matrices.shape[1] != matrices.shape[2]:
+        raise BadCloud(f"distances of shape {matrices.shape[1:]}", "Give a square matrix (n, n)")
+    for k, matrix in enumerate(matrices):
+        if np.diagonal(matrix).any() or (matrix < 0).any() or not np.array_equal(matrix, matrix.T):
+            raise BadCloud(
+                f"matrix {k} is not symmetric, has a negative entry, or is not zero on its diagonal",
+                "Give distances, e.g. squareform(pdist(points))",
+            )
+
+
 def _ordered(pairs: Floats) -> Floats:
     """Finite pairs of positive length, sorted by birth, then death."""
-    kept = pairs[(pairs[:, 1] > pairs[:, 0]) & np.isfinite(pairs[:, 1])]
+    births, deaths = pairs[:, 0], pairs[:, 1]
+    kept = pairs[(deaths > births) & (deaths < np.inf)]
     return np.ascontiguousarray(kept[np.lexsort((kept[:, 1], kept[:, 0]))], dtype=np.float64)

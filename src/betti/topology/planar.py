@@ -19,6 +19,7 @@ import numpy as np
 from betti.topology._compiled import compiled
 from betti.topology.chords import filling_chord
 from betti.topology.faces import trace, walk
+from betti.topology.grid import laid_out
 from betti.topology.neighbourhood import relative_neighbourhood_graph
 from betti.topology.order import joined, root
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from betti.topology.faces import Faces
+    from betti.topology.grid import Grid
     from betti.topology.neighbourhood import Edges
 
     Floats = NDArray[np.float64]
@@ -35,21 +37,22 @@ __all__ = ["planar_persistence"]
 
 
 @compiled
-def planar_persistence(points: Floats) -> tuple[Floats, Floats, bool]:
+def planar_persistence(u: Floats, v: Floats) -> tuple[Floats, Floats, bool]:
     """H0 deaths and H1 pairs of points in the plane.
 
     Args:
-        points: (n, 2), finite, n >= 1, of an extent whose square is a normal float; any strides.
+        u, v: coordinates (n,), finite, n >= 1, of an extent whose square is a normal float.
 
     Returns:
         Deaths of H0 (k,), ascending and positive; pairs of H1 (m, 2), youngest birth first, deaths after births; and
         whether all checks held: one component left, Euler's formula, a filling chord for every face, a face for every
         birth. Where they did not, the diagrams mean nothing.
     """
-    x, y = distinct(points)
+    x, y = distinct(u, v)
     if len(x) == 1:
         return np.empty(0), np.empty((0, 2)), True
-    edges = relative_neighbourhood_graph(x, y)
+    grid = laid_out(x, y)
+    edges = relative_neighbourhood_graph(x, y, grid)
     merges, births = _spanning_tree(len(x), edges)
     if len(merges) != len(x) - 1:
         return merges, np.empty((0, 2)), False
@@ -58,21 +61,21 @@ def planar_persistence(points: Floats) -> tuple[Floats, Floats, bool]:
     faces = trace(x, y, edges)
     if not faces.plane:
         return merges, np.empty((0, 2)), False
-    filled, found = _fillings(x, y, edges, faces)
+    filled, found = _fillings(x, y, grid, edges, faces)
     pairs, paired = _paired(births, edges, faces, filled)
     return np.sqrt(merges), np.sqrt(pairs), found and paired
 
 
 @compiled
-def distinct(points: Floats) -> tuple[Floats, Floats]:
-    """Coordinates of the points without repetitions, sorted by x, then y."""
-    by_y = np.argsort(points[:, 1])
-    order = by_y[np.argsort(points[:, 0][by_y], kind="mergesort")]
-    x, y = np.empty(len(points)), np.empty(len(points))
+def distinct(u: Floats, v: Floats) -> tuple[Floats, Floats]:
+    """Coordinates of the points without repetitions, sorted by the first, then the second."""
+    by_second = np.argsort(v)
+    order = by_second[np.argsort(u[by_second], kind="mergesort")]
+    x, y = np.empty(len(u)), np.empty(len(u))
     count = 0
     for a in order:
-        if count == 0 or points[a, 0] != x[count - 1] or points[a, 1] != y[count - 1]:
-            x[count], y[count] = points[a, 0], points[a, 1]
+        if count == 0 or u[a] != x[count - 1] or v[a] != y[count - 1]:
+            x[count], y[count] = u[a], v[a]
             count += 1
     return x[:count], y[:count]
 
@@ -85,7 +88,7 @@ def _spanning_tree(n: int, edges: Edges) -> tuple[Floats, Integers]:
     merged, born = 0, 0
     for e in range(len(edges.i)):
         if joined(parents, edges.i[e], edges.j[e]):
-            merges[merged] = edges.square[e]
+            merges[merged] = edges.length[e]
             merged += 1
         else:
             births[born] = e
@@ -94,18 +97,18 @@ def _spanning_tree(n: int, edges: Edges) -> tuple[Floats, Integers]:
 
 
 @compiled
-def _fillings(x: Floats, y: Floats, edges: Edges, faces: Faces) -> tuple[Floats, bool]:
+def _fillings(x: Floats, y: Floats, grid: Grid, edges: Edges, faces: Faces) -> tuple[Floats, bool]:
     """Squared length at which each face is filled, infinite for the outer one; whether each had a filling chord."""
     longest = np.zeros(len(faces.first))
     for half in range(len(faces.left)):
-        longest[faces.left[half]] = max(longest[faces.left[half]], edges.square[half >> 1])
+        longest[faces.left[half]] = max(longest[faces.left[half]], edges.length[half >> 1])
     filled = np.full(len(faces.first), np.inf)
     corners = np.empty(len(faces.left), np.int64)
-    scratch = np.empty((2, len(x)), np.int64)
+    left, right = np.empty(len(x), np.int64), np.empty(len(x), np.int64)
     for face in range(len(filled)):
         if face != faces.outer:
             count = walk(edges, faces, face, corners)
-            filled[face] = filling_chord(x, y, corners[:count], longest[face], scratch)
+            filled[face] = filling_chord(x, y, grid, corners[:count], longest[face], left, right)
             if filled[face] < 0:
                 return filled, False
     return filled, True
@@ -124,7 +127,7 @@ def _paired(births: Integers, edges: Edges, faces: Faces, filled: Floats) -> tup
         if filled[one] > filled[other]:
             one, other = other, one
         parents[one] = other
-        if filled[one] > edges.square[e]:
-            pairs[count] = edges.square[e], filled[one]
+        if filled[one] > edges.length[e]:
+            pairs[count] = edges.length[e], filled[one]
             count += 1
     return pairs[:count], True

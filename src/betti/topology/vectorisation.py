@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Integers = NDArray[np.int64]
 
-__all__ = ["Pairs", "betti_curves", "entropies", "fixed_grid", "gathered", "landscape_norms", "totals"]
+__all__ = ["Pairs", "betti_curves", "entropies", "fixed_grid", "gathered", "landscape_norms", "numbers", "totals"]
 
 # Landscape samples held at once: 32 MB of float64.
 _BATCH_SAMPLES = 2**22
@@ -54,6 +54,29 @@ def gathered(diagrams: Sequence[Floats]) -> Pairs:
     joined = np.concatenate([np.empty((0, 2)), *diagrams])
     owners = np.repeat(np.arange(len(diagrams)), sizes)
     return Pairs(joined[:, 0].copy(), joined[:, 1].copy(), owners, len(diagrams))
+
+
+def numbers(diagrams: Sequence[Sequence[Floats]], grid: Floats, layers: int) -> Floats:
+    """The numbers of many clouds, one row each: Betti curves, entropies, totals, landscape norms.
+
+    Args:
+        diagrams: per cloud, per homology dimension, (k, 2) of [birth, death].
+        grid: filtration values (bins,).
+        layers: landscape layers.
+
+    Returns:
+        (count, dimensions x (bins + 2 + layers)); each kind of number runs over the dimensions before the next begins.
+    """
+    by_dimension = [gathered(found) for found in zip(*diagrams, strict=True)]
+    return np.concatenate(
+        [
+            *(betti_curves(pairs, grid) for pairs in by_dimension),
+            *(entropies(pairs)[:, None] for pairs in by_dimension),
+            *(totals(pairs)[:, None] for pairs in by_dimension),
+            *(landscape_norms(pairs, grid, layers) for pairs in by_dimension),
+        ],
+        axis=1,
+    )
 
 
 def betti_curves(pairs: Pairs, grid: Floats) -> Floats:

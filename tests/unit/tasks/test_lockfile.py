@@ -71,6 +71,18 @@ def test_known_stages_keep_their_places_and_new_ones_follow(tmp_path):
     assert [file.name for file in tmp_path.iterdir()] == ["dvc.lock"]
 
 
+@given(st.dictionaries(NAMES, ENTRIES, min_size=2, max_size=4), st.data())
+@settings(max_examples=60, deadline=None)
+def test_a_file_that_was_cut_off_keeps_whole_stages_alone(stages: dict, data: st.DataObject):
+    text = dumped(stages)
+    cut = LockText.parse(text[: data.draw(st.integers(len(HEAD) + 2, len(text) - 1))])
+    whole = LockText.parse(text).fragments
+    *complete, last = [*cut.fragments, ""]
+    assert all(cut.fragments[name] == whole[name] for name in complete[:-1])
+    assert last == ""
+    assert cut.text().endswith("\n")
+
+
 def test_the_committed_lock_round_trips():
     text = (REPOSITORY / "dvc.lock").read_text()
     assert LockText.parse(text).text() == text

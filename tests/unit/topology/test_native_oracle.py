@@ -88,5 +88,5 @@ def test_the_comparison_sees_a_wrong_pair() -> None:
     assert agree(right, right + 1e-8, 1e-7)
     assert not agree(right, swapped, 1e-7)
     assert not agree(right, right[:1], 1e-7)
-    assert not agree(right, right + (0.0, 1e-5), 1e-7)
+    assert not agree(right, right + np.array([0.0, 1e-5]), 1e-7)
     assert agree(right, np.concatenate([right, [[0.3, 0.3 + 1e-8]]]), 1e-7)

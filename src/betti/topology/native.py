@@ -1,0 +1,172 @@
+"""Betti's own engine: which algorithm a cloud goes to, and its scale. Exact H0 and H1 in float64.
+
+Points in the plane go to `planar`, all others and distance matrices to `general`, and so does a planar cloud that
+fails a check of the planar engine; a `Tally` counts who took what. Compiled code is imported when used: numba takes a
+quarter of a second. What does not belong here: checking input and ordering diagrams (`betti.topology.persistence`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from betti.errors import BadInput
+from betti.topology import embedding
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+
+__all__ = ["HIGHEST", "DimensionTooHigh", "Tally", "diagrams", "distance_diagrams", "window_numbers"]
+
+HIGHEST = 1  # homology dimension
+
+# From one shell of edges to the next, in distance.
+_GROWTH = 1.3
+
+
+class DimensionTooHigh(BadInput):
+    """Homology above H1, which this engine does not compute."""
+
+    def __init__(self, max_dimension: int) -> None:
+        self.max_dimension = max_dimension
+        super().__init__(
+            f"the native persistence engine computes H0 and H1; max_dimension = {max_dimension} needs "
+            "backend='giotto', or 'auto' to have it chosen"
+        )
+
+
+@dataclass
+class Tally:
+    """How many clouds each algorithm took.
+
+    Attributes:
+        planar: by faces in the plane.
+        general: by lunes, as asked: another dimension, or distances.
+        fallback: by lunes, because a check of the planar engine failed.
+    """
+
+    planar: int = 0
+    general: int = 0
+    fallback: int = 0
+
+
+def diagrams(clouds: Floats, max_dimension: int, tally: Tally | None = None) -> list[list[Floats]]:
+    """Diagrams of clouds of one size.
+
+    Args:
+        clouds: (count, points, coordinates), finite, points >= 1.
+        max_dimension: 0 or 1.
+        tally: counts are added to it.
+
+    Returns:
+        Per cloud, per dimension: (k, 2) births and deaths in any order; zero-length pairs may be among them.
+
+    Raises:
+        DimensionTooHigh: max_dimension above 1.
+    """
+    _check(max_dimension)
+    tally = tally or Tally()
+    # Over a power of two, which rounds nothing, squares stay in range.
+    exponents = np.frexp((clouds.max(axis=1) / 2 - clouds.min(axis=1) / 2).max(axis=1))[1]
+    scaled = np.ldexp(clouds, -exponents[:, None, None])
+    found = (_persistence(cloud, tally) for cloud in scaled)
+    return [
+        _scaled(deaths, pairs, exponent, max_dimension)
+        for (deaths, pairs), exponent in zip(found, exponents.tolist(), strict=True)
+    ]
+
+
+def distance_diagrams(matrices: Floats, max_dimension: int, tally: Tally | None = None) -> list[list[Floats]]:
+    """Diagrams of spaces given by their distances (count, points, points): symmetric, finite, zero on the diagonal.
+
+    Raises:
+        DimensionTooHigh: max_dimension above 1.
+    """
+    from betti.topology.general import general_persistence
+
+    _check(max_dimension)
+    tally = tally or Tally()
+    tally.general += len(matrices)
+    found = (general_persistence(np.array(matrix), _GROWTH) for matrix in matrices)
+    return [_scaled(deaths, pairs, 0, max_dimension) for deaths, pairs in found]
+
+
+def window_numbers(
+    windows: Floats, *, dimension: int, delay: int, grid: Floats, layers: int, tally: Tally | None = None
+) -> Floats:
+    """The numbers of windows of a series (`betti.topology.vectors.describe`), each on its own, to the last bit.
+
+    Args:
+        windows: (count, length), standardised, long enough for the embedding.
+        dimension: coordinates of a point.
+        delay: steps between coordinates.
+        grid: filtration values (bins,), evenly spaced from 0.
+        layers: landscape layers.
+        tally: counts are added to it.
+
+    Returns:
+        (count, 2 x (bins + 2 + layers)).
+    """
+    from betti.topology.windows import planar_numbers
+
+    tally = tally or Tally()
+    if dimension == 2:
+        numbers, declined = planar_numbers(windows, delay, grid, layers)
+        left = np.flatnonzero(declined)
+        tally.planar += len(windows) - len(left)
+        tally.fallback += len(left)
+    else:
+        left = np.arange(len(windows))
+        numbers = np.empty((len(windows), 2 * (len(grid) + 2 + layers)))
+        tally.general += len(left)
+    for k in left:
+        cloud = embedding.takens(windows[k : k + 1], dimension=dimension, delay=delay)[0]
+        numbers[k] = _general_numbers(cloud, grid, layers)
+    return numbers
+
+
+def _check(max_dimension: int) -> None:
+    if max_dimension > HIGHEST:
+        raise DimensionTooHigh(max_dimension)
+
+
+def _persistence(cloud: Floats, tally: Tally) -> tuple[Floats, Floats]:
+    """Deaths of H0 and pairs of H1 of one cloud whose squares are in range."""
+    from betti.topology.planar import planar_persistence
+
+    if cloud.shape[1] != 2:
+        tally.general += 1
+        return _by_lunes(cloud)
+    deaths, pairs, sound = planar_persistence(np.array(cloud[:, 0]), np.array(cloud[:, 1]))
+    if sound:
+        tally.planar += 1
+        return deaths, pairs
+    tally.fallback += 1
+    return _by_lunes(cloud)
+
+
+def _by_lunes(cloud: Floats) -> tuple[Floats, Floats]:
+    from betti.topology.general import general_persistence, squared_distances
+
+    deaths, pairs = general_persistence(squared_distances(np.array(cloud)), _GROWTH**2)
+    return np.sqrt(deaths), np.sqrt(pairs)
+
+
+def _general_numbers(cloud: Floats, grid: Floats, layers: int) -> Floats:
+    """One row of `window_numbers`, by lunes."""
+    from betti.topology.vectors import describe
+
+    deaths, pairs = _by_lunes(cloud)
+    row = np.empty(2 * (len(grid) + 2 + layers))
+    describe(deaths[deaths > 0], pairs[pairs[:, 1] > pairs[:, 0]], grid, layers, row)
+    return row
+
+
+def _scaled(deaths: Floats, pairs: Floats, exponent: int, max_dimension: int) -> list[Floats]:
+    components = np.zeros((len(deaths), 2))
+    components[:, 1] = deaths
+    return [np.ldexp(diagram, exponent) for diagram in (components, pairs)][: max_dimension + 1]

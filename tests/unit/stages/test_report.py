@@ -1,0 +1,133 @@
+"""The report as one page: self-contained, the same for the same inputs, and right about the verdict."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+import pandas as pd
+import pytest
+
+from betti.expectations.result import Validation
+from betti.stages.report import report
+from tests.unit.charts import samples
+
+HOSTILE = "<script>alert('x')</script>"
+
+
+class Counting(Mapping):
+    """A lazy mapping that counts how often each value is read."""
+
+    def __init__(self, values: dict) -> None:
+        self.values_, self.reads = values, dict.fromkeys(values, 0)
+
+    def __getitem__(self, name):
+        self.reads[name] += 1
+        return self.values_[name]
+
+    def __iter__(self):
+        return iter(self.values_)
+
+    def __len__(self) -> int:
+        return len(self.values_)
+
+
+def inputs(rows: int = 300, symbols=("AAA", "BBB"), runs=("one", "two"), winner: str | None = None, **metrics) -> dict:
+    clean = samples.bars(rows, symbols)
+    labels = samples.labels(clean, 3)
+    folds = samples.folds(labels, 2)
+    scored = {run: samples.metrics(run, edge=0.1 if run == winner else 0.0, **metrics) for run in runs}
+    return {
+        "clean": clean,
+        "validation": Validation(samples.validation(clean)),
+        "features": Counting({"technical": samples.features(clean, "technical", 8)}),
+        "labels": Counting({"direction_5": labels}),
+        "folds": Counting({"direction_5": folds}),
+        "learning": Counting(dict.fromkeys(runs, samples.learning(2))),
+        "predictions": Counting({run: samples.predictions(labels, folds, 3, run) for run in runs}),
+        "metrics": Counting(scored),
+        "equity": Counting(dict.fromkeys(runs, samples.equity(clean["timestamp"].drop_duplicates()))),
+        "leaderboard": samples.leaderboard(scored),
+        "champion": samples.champion(scored, winner),
+    }
+
+
+def build(values: dict, title: str = "T") -> str:
+    return report(**values, title=title, max_points=200)
+
+
+@pytest.fixture(scope="module")
+def page() -> str:
+    return build(inputs())
+
+
+def own_markup(page: str) -> str:
+    """The page without the text of its scripts (plotly's own code speaks of addresses that it never loads)."""
+    return re.sub(r"<script\b[^>]*>.*?</script>", "", page, flags=re.S)
+
+
+def test_nothing_is_loaded_from_anywhere(page: str):
+    assert not re.search(r"<script[^>]+src=", page)
+    assert not re.search(r"<link\b|<img[^>]+src=[\"']?http|@import|url\(\s*[\"']?http|<iframe", own_markup(page))
+
+
+def test_plotly_is_inlined_once_and_the_page_stays_small(page: str):
+    scripts = re.findall(r"<script\b[^>]*>(.*?)</script>", page, flags=re.S)
+    assert sum(len(script) > 1_000_000 for script in scripts) == 1
+    assert len(page) < 8_000_000
+
+
+def test_equal_inputs_give_equal_bytes(page: str):
+    assert build(inputs()) == page
+
+
+def test_the_marker_for_the_run_stands_once(page: str):
+    assert page.count("<!-- betti:run -->") == 1
+    assert re.search(r'<section[^>]*id="run"', page)
+
+
+def test_the_contents_lead_to_sections_that_are_there(page: str):
+    links = set(re.findall(r'href="#([^"]+)"', page))
+    ids = set(re.findall(r'\bid="([^"]+)"', page))
+    assert len(links) > 8
+    assert links <= ids
+
+
+def test_the_verdict_comes_in_words():
+    assert "No champion" in build(inputs())
+    won = own_markup(build(inputs(winner="two")))
+    assert "No champion" not in won
+    assert "two beats every baseline" in won
+
+
+def test_names_are_escaped():
+    page = build(inputs(symbols=("AAA", HOSTILE), runs=("one", HOSTILE)), title=HOSTILE)
+    assert HOSTILE not in page
+    assert "&lt;script&gt;" in page
+
+
+def test_each_item_is_read_once():
+    values = inputs()
+    build(values)
+    for name in ("features", "labels", "folds", "predictions", "equity", "learning"):
+        assert set(values[name].reads.values()) == {1}, name
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        inputs(rows=10, symbols=("AAA",), runs=("one",)),
+        inputs(auc=None),
+        inputs(classes=3) | {"learning": Counting(dict.fromkeys(("one", "two"), samples.no_learning()))},
+    ],
+    ids=["one symbol with ten bars", "no AUC", "nothing learned"],
+)
+def test_thin_inputs_still_make_a_page(values: dict):
+    assert "</html>" in build(values)
+
+
+def test_inputs_are_not_changed():
+    values = inputs()
+    before = values["clean"].copy()
+    build(values)
+    pd.testing.assert_frame_equal(values["clean"], before)

@@ -227,7 +227,7 @@ def _layers(graph: Mapping[str, tuple[str, ...]]) -> dict[str, int]:
 
 def _drawing(graph: Mapping[str, tuple[str, ...]], states: Mapping[str, str], notes: Mapping[str, Note]) -> str:
     """The lineage graph as inline SVG: columns in the order the data flows, one box per stage or item."""
-    width, height, gap_x, gap_y = 168, 34, 42, 12
+    width, height, gap_x, gap_y = 192, 34, 34, 12
     columns = _layers(graph)
     used: dict[int, int] = {}
     place: dict[str, tuple[int, int]] = {}
@@ -239,7 +239,8 @@ def _drawing(graph: Mapping[str, tuple[str, ...]], states: Mapping[str, str], no
     parts = [
         (
             '<div class="scroll">'
-            f'<svg role="img" aria-label="lineage graph" width="{total[0]}" height="{total[1] + 16}" font-size="11">'
+            f'<svg role="img" aria-label="lineage graph" viewBox="0 0 {total[0]} {total[1] + 16}" '
+            'style="width:100%;min-width:1100px" font-size="11">'
         )
     ]
     for stage, ups in arrows(graph).items():

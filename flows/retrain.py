@@ -6,11 +6,10 @@ from flows import server  # first: it chooses the API that Prefect, imported nex
 
 server.choose()
 
-from contextlib import ExitStack, contextmanager
-from contextvars import ContextVar
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from prefect import flow, get_run_logger
 from prefect.artifacts import create_link_artifact, create_markdown_artifact
@@ -19,28 +18,13 @@ from prefect.runtime import flow_run
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from betti import binding, catalog, io, params, parts
-from flows import checks, clock, dag, dashboard, publish, reconcile
+from flows import checks, clock, dag, dashboard, publish, reconcile, watching
 from tasks import holding, lineage, policy
 from tasks.journal import Journal
 from tasks.record import Workspace
 from tasks.stage import Context, Watcher, run_stage
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-__all__ = ["names", "retrain", "watching"]
-
-_watcher: ContextVar[Watcher | None] = ContextVar("betti_watcher", default=None)
-
-
-@contextmanager
-def watching(watcher: Watcher) -> Iterator[None]:
-    """Tell the watcher what happens in flows that are run inside this block."""
-    token = _watcher.set(watcher)
-    try:
-        yield
-    finally:
-        _watcher.reset(token)
+__all__ = ["names", "retrain"]
 
 
 def names(root: Path) -> tuple[str, ...]:
@@ -78,7 +62,7 @@ def retrain(
     log = get_run_logger()
     knobs = params.load(root).flow
     run_id = str(flow_run.get_id() or "") or None
-    watcher = _watcher.get() or Watcher()
+    watcher = watching.current() or Watcher()
 
     def waiting(holder: str, seconds: float) -> None:
         log.info("waiting for %s (%.0f s)", holder, seconds)

@@ -56,8 +56,9 @@ def _run_flow(
     if api.warning:
         console.print(f"[yellow]{api.warning}[/]")
     console.print(f"{stale} of {wanted} stages may be stale; Prefect API: {api.url or 'ephemeral (starting it)'}")
-    from flows.retrain import retrain, watching
+    from flows.retrain import retrain
     from flows.terminal import Terminal
+    from flows.watching import watching
 
     with Terminal(console) as terminal, watching(terminal):
         retrain(stages=stages or None, runs=runs or None, downstream=downstream, force=force)

@@ -1,6 +1,8 @@
-"""The whole DAG as one Prefect flow: what runs every night, and what `betti run` starts."""
+"""The whole DAG as one Prefect flow: what runs every night, and what `betti run` starts.
 
-from __future__ import annotations
+Its annotations are objects, not text (no `annotations` import): a worker gets the flow by value, and text could not be
+resolved in the other process.
+"""
 
 from flows import server  # first: it chooses the API that Prefect, imported next, will talk to
 

@@ -56,12 +56,12 @@ def clouds(closes: np.ndarray, points: int, dimension: int, count: int) -> np.nd
 def compare(case: str, points: np.ndarray, least: float, pairs: int) -> None:
     from gtda.homology import VietorisRipsPersistence
 
-    from betti.topology.persistence import persistence_windows
+    from betti.topology.persistence import persistence_batch
 
     reference = VietorisRipsPersistence(homology_dimensions=(0, 1), n_jobs=1)
 
     def ours() -> float:
-        return timed(lambda: persistence_windows(points))
+        return timed(lambda: persistence_batch(points))
 
     def theirs() -> float:
         return timed(lambda: reference.fit_transform(points))

@@ -2,7 +2,8 @@
 
 numba keeps machine code on disk per source file and does not see that a function it calls, in another file, has
 changed: edited code would go on running as it was. Here the folder of the machine code is named after the contents of
-all sources of the package, so that any edit compiles anew. What does not belong here: anything numerical.
+all compiled sources of the package, so that an edit of one compiles anew. What does not belong here: anything
+numerical.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from typing import Any, TypeVar, cast
 import numba
 
 __all__ = ["compiled"]
+
+_MARK = b"_compiled import"  # in the sources whose functions are compiled
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -36,7 +39,9 @@ def _folder() -> str:
     here = Path(__file__).parent
     digest = hashlib.sha256()
     for source in sorted(here.glob("*.py")):
-        digest.update(source.read_bytes())
+        text = source.read_bytes()
+        if _MARK in text:
+            digest.update(text)
     home = here / "__pycache__"
     if not os.access(home if home.exists() else here, os.W_OK):
         home = Path("~/.cache/betti").expanduser()

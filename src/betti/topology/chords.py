@@ -6,6 +6,13 @@ two components, one on each side. The chord is critical when both are there and 
 its triangles then close the last gap of the face. That the *shortest* critical chord inside the face is the one is
 verified against other engines and not proved.
 
+Most chords are refused by the face's corners alone. *A half of the lune that holds a point holds a corner.* Proof: let
+c be the point and no corner. The boundary of the face parts it from the chord, within the triangle abc. A vertex of
+that boundary inside the triangle is closer to a and b than they are to each other. Otherwise an edge pq crosses ca
+and cb. Its own lune is empty, so c is no closer to p or no closer to q than pq: say cp >= pq. Diagonals of a convex
+quadrilateral are longer together than two opposite sides: pq + ca > cp + qa gives qa < ca, and pq + cb > cp + qb gives
+qb < cb, so q is in the lune. Points of a lune lie over the chord and no edge crosses it: q is on the side of c.
+
 Long faces are the costly ones. A disc that contains no point, with its centre inside the face, says when to start: a
 triangle around the centre has a side seen from it under at least 120 degrees, so longer than sqrt(3) radii.
 What does not belong here: faces themselves, pairing.
@@ -19,7 +26,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from betti.topology._compiled import compiled
-from betti.topology.faces import lies_in_corner
+from betti.topology.faces import leads_inside
 from betti.topology.grid import lune_box
 from betti.topology.neighbourhood import in_lune
 from betti.topology.order import precedes, square
@@ -31,17 +38,19 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
     Integers = NDArray[np.int64]
+    Indices = NDArray[np.uint32]
 
 __all__ = ["filling_chord"]
 
 _GROWTH = 2.0  # of the squared length, from one shell of chords to the next
 _DISC_PAYS = 8  # the search for an empty disc pays where corners squared exceed this many times the points
 _SLACK = 1e-9
+_FEW = 32  # up to here a plain insertion sort is faster
 
 
 @compiled
 def filling_chord(
-    x: Floats, y: Floats, grid: Grid, corners: Integers, longest: float, left: Integers, right: Integers
+    x: Floats, y: Floats, grid: Grid, corners: Indices, longest: float, left: Indices, right: Indices
 ) -> float:
     """Squared length of a face's shortest critical chord; negative when there is none.
 
@@ -49,56 +58,132 @@ def filling_chord(
         x, y, grid: the points.
         corners: the face's corners in order, the face on the left.
         longest: squared length of the face's longest edge; no critical chord is shorter.
-        left, right: (n,), overwritten.
+        left, right: as long as corners or points, whichever are more; overwritten.
     """
     low, growth = longest, _GROWTH
     if len(corners) ** 2 > _DISC_PAYS * len(x):
         low = max(low, 3.0 * _empty_disc(x, y, corners) * (1 - _SLACK))
         growth = 1.1
+    u, v, farther = x[corners], y[corners], np.empty(len(corners))
     while True:
         high = low * growth
-        a, b, lengths, beyond = _chords(x, y, corners, low, high)
-        for t in np.argsort(lengths, kind="mergesort"):
-            if _is_critical(x, y, grid, a[t], b[t], lengths[t], left, right):
-                return float(lengths[t])
+        starts, ends, lengths, beyond = _chords(u, v, low, high)
+        for t in _ascending(lengths):
+            p, q, length = starts[t], ends[t], lengths[t]
+            if _is_flanked(u, v, corners, p, q, length, farther, left, right) and _is_critical(
+                x, y, grid, corners[p], corners[q], length, left, right
+            ):
+                return float(length)
         if not beyond:
             return -1.0
         low = high
 
 
 @compiled
-def _chords(
-    x: Floats, y: Floats, corners: Integers, low: float, high: float
-) -> tuple[Integers, Integers, Floats, bool]:
-    """Chords that start and end inside the face with low <= squared length < high; whether there are longer ones."""
-    m = len(corners)
+def _ascending(values: Floats) -> Integers:
+    """The places of values in ascending order."""
+    if len(values) > _FEW:
+        return np.argsort(values)
+    order = np.empty(len(values), np.int64)
+    for p in range(len(values)):
+        q = p
+        while q > 0 and values[order[q - 1]] > values[p]:
+            order[q] = order[q - 1]
+            q -= 1
+        order[q] = p
+    return order
+
+
+@compiled
+def _chords(u: Floats, v: Floats, low: float, high: float) -> tuple[Indices, Indices, Floats, bool]:
+    """Chords that start and end inside the face with low <= squared length < high; whether there are longer ones.
+
+    Args:
+        u, v: coordinates of the face's corners in order.
+        low, high: bounds of the squared length.
+
+    Returns:
+        Places of the first and the second corner in order, squared lengths, and whether there are longer chords.
+    """
+    m = len(u)
     room, beyond = 0, False
     for p in range(m - 2):
-        a = corners[p]
+        pu, pv = u[p], v[p]
         for q in range(p + 2, m):
-            length = square(x[a], y[a], x[corners[q]], y[corners[q]])
-            if length >= high:
-                beyond = True
-            elif length >= low:
-                room += 1
-    first, second, lengths = np.empty(room, np.int64), np.empty(room, np.int64), np.empty(room)
+            length = square(pu, pv, u[q], v[q])
+            room += low <= length < high
+            beyond |= length >= high
+    first, second, lengths = np.empty(room, np.uint32), np.empty(room, np.uint32), np.empty(room)
     found = 0
     for p in range(m - 2 if room > 0 else 0):
-        a, before_a, after_a = corners[p], corners[p - 1], corners[p + 1]
+        pu, pv = u[p], v[p]
         for q in range(p + 2, m):
-            b = corners[q]
-            length = square(x[a], y[a], x[b], y[b])
-            if not low <= length < high or not lies_in_corner(x, y, before_a, a, after_a, b):
-                continue
-            if lies_in_corner(x, y, corners[q - 1], b, corners[q + 1 if q + 1 < m else 0], a):
-                first[found], second[found], lengths[found] = min(a, b), max(a, b), length
+            length = square(pu, pv, u[q], v[q])
+            if low <= length < high and leads_inside(u, v, p, q) and leads_inside(u, v, q, p):
+                first[found], second[found], lengths[found] = p, q, length
                 found += 1
     return first[:found], second[:found], lengths[:found], beyond
 
 
 @compiled
+def _is_flanked(
+    u: Floats,
+    v: Floats,
+    corners: Indices,
+    p: int,
+    q: int,
+    length: float,
+    farther: Floats,
+    left: Indices,
+    right: Indices,
+) -> bool:
+    """Whether both halves of a chord's lune hold corners, no two across closer than its ends.
+
+    Args:
+        u, v: coordinates of the face's corners in order.
+        corners: the corners.
+        p, q: places of the chord's ends among them.
+        length: its squared length.
+        farther, left, right: overwritten.
+    """
+    a, b, pu, pv, qu, qv = corners[p], corners[q], u[p], v[p], u[q], v[q]
+    for k in range(len(corners)):  # without branches: compiled to vector instructions
+        farther[k] = max(square(pu, pv, u[k], v[k]), square(qu, qv, u[k], v[k]))
+    on_left, on_right = 0, 0
+    for k in range(len(corners)):
+        c, ku, kv = corners[k], u[k], v[k]
+        if farther[k] > length or c in (a, b):
+            continue
+        if not in_lune(a, b, length, c, square(pu, pv, ku, kv), square(qu, qv, ku, kv)):
+            continue
+        if (qu - pu) * (kv - pv) - (qv - pv) * (ku - pu) > 0:
+            if _corners_reach(u, v, corners, k, right, on_right, a, b, length):
+                return False
+            left[on_left] = k
+            on_left += 1
+        else:
+            if _corners_reach(u, v, corners, k, left, on_left, a, b, length):
+                return False
+            right[on_right] = k
+            on_right += 1
+    return on_left > 0 and on_right > 0
+
+
+@compiled
+def _corners_reach(
+    u: Floats, v: Floats, corners: Indices, k: int, others: Indices, count: int, a: int, b: int, length: float
+) -> bool:
+    """Whether an edge from corner k to one of the first `count` others comes before {a, b}."""
+    for t in range(count):
+        other = others[t]
+        if precedes(square(u[k], v[k], u[other], v[other]), corners[k], corners[other], length, a, b):
+            return True
+    return False
+
+
+@compiled
 def _is_critical(
-    x: Floats, y: Floats, grid: Grid, a: int, b: int, length: float, left: Integers, right: Integers
+    x: Floats, y: Floats, grid: Grid, a: int, b: int, length: float, left: Indices, right: Indices
 ) -> bool:
     """Whether the lune of {a, b} has a component on either side.
 
@@ -107,8 +192,7 @@ def _is_critical(
     on_left, on_right = 0, 0
     first, last, low, high = lune_box(grid, x[a], y[a], x[b], y[b], math.sqrt(length))
     for w in range(first, last + 1):
-        for m in range(grid.starts[w * grid.side + low], grid.starts[w * grid.side + high + 1]):
-            c = grid.members[m]
+        for c in range(grid.starts[w * grid.rows + low], grid.starts[w * grid.rows + high + 1]):
             to_a, to_b = square(x[a], y[a], x[c], y[c]), square(x[b], y[b], x[c], y[c])
             if c in (a, b) or not in_lune(a, b, length, c, to_a, to_b):
                 continue
@@ -129,7 +213,7 @@ def _is_critical(
 
 
 @compiled
-def _reaches(x: Floats, y: Floats, c: int, others: Integers, count: int, a: int, b: int, length: float) -> bool:
+def _reaches(x: Floats, y: Floats, c: int, others: Indices, count: int, a: int, b: int, length: float) -> bool:
     """Whether an edge from c to one of the first `count` others comes before {a, b}."""
     for k in range(count):
         other = others[k]
@@ -139,7 +223,7 @@ def _reaches(x: Floats, y: Floats, c: int, others: Integers, count: int, a: int,
 
 
 @compiled
-def _empty_disc(x: Floats, y: Floats, corners: Integers) -> float:
+def _empty_disc(x: Floats, y: Floats, corners: Indices) -> float:
     """Squared radius of a disc without points whose centre is inside the face; 0 when none was found.
 
     Starts at the mean of the corners and steps away from the nearest point, by less and less, while that helps.
@@ -178,7 +262,7 @@ def _nearest(x: Floats, y: Floats, u: float, v: float) -> tuple[float, int]:
 
 
 @compiled
-def _contains(x: Floats, y: Floats, corners: Integers, u: float, v: float) -> bool:
+def _contains(x: Floats, y: Floats, corners: Indices, u: float, v: float) -> bool:
     """Whether (u, v) is inside the face: a ray crosses its boundary an odd number of times (a dangling edge twice)."""
     inside = False
     for p in range(len(corners)):

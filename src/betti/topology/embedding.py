@@ -10,15 +10,25 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from betti.errors import BadInput
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float64]
 
-__all__ = ["points_per_window", "standardised", "takens"]
+__all__ = ["BadSeries", "points_per_window", "standardised", "takens"]
 
 # A deviation below this share of the window's level is rounding: the window is constant.
 _ROUNDING = 1e-13
+
+
+class BadSeries(BadInput):
+    """A series that has no windows to embed, or that no embedding can be chosen from."""
+
+    def __init__(self, found: str, remedy: str) -> None:
+        self.found = found
+        super().__init__(f"series: {found}. {remedy}")
 
 
 def points_per_window(window: int, *, dimension: int, delay: int) -> int:

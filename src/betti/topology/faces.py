@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     from betti.topology.neighbourhood import Edges
 
     Floats = NDArray[np.float64]
+    Indices = NDArray[np.uint32]
     Integers = NDArray[np.int64]
 
-__all__ = ["Faces", "lies_in_corner", "trace", "walk"]
+__all__ = ["Faces", "leads_inside", "trace", "walk"]
 
 
 class Faces(NamedTuple):
@@ -44,7 +45,7 @@ class Faces(NamedTuple):
 
 @compiled
 def trace(x: Floats, y: Floats, edges: Edges) -> Faces:
-    """The faces of a connected graph on points sorted by x, then y, with no two edges in one direction at a vertex."""
+    """The faces of a connected graph with no two edges in one direction at a vertex."""
     starts, leaving, place = _star(x, y, edges)
     halves = len(leaving)
     following = np.empty(halves, np.int64)
@@ -63,8 +64,12 @@ def trace(x: Floats, y: Floats, edges: Edges) -> Faces:
                 left[half] = count
                 half = following[half]
             count += 1
-    # Everything lies to the right of the first point: beyond its steepest edge there is nothing.
-    outer = left[leaving[starts[1] - 1]]
+    # All others lie to the right of the leftmost point, above it at the same x: beyond its steepest edge is nothing.
+    most = 0
+    for v in range(1, len(x)):
+        if x[v] < x[most] or (x[v] == x[most] and y[v] < y[most]):
+            most = v
+    outer = left[leaving[starts[most + 1] - 1]]
     return Faces(first[:count], following, left, outer, len(x) - len(edges.i) + count == 2)
 
 
@@ -107,7 +112,7 @@ def _turn(dx: float, dy: float) -> float:
 
 
 @compiled
-def walk(edges: Edges, faces: Faces, face: int, corners: Integers) -> int:
+def walk(edges: Edges, faces: Faces, face: int, corners: Indices) -> int:
     """Write the vertices round a face into `corners`, in order; how many corners it has.
 
     A vertex comes once for each of its corners: twice where the boundary passes it twice, as at a dangling edge.
@@ -123,14 +128,17 @@ def walk(edges: Edges, faces: Faces, face: int, corners: Integers) -> int:
 
 
 @compiled
-def lies_in_corner(x: Floats, y: Floats, before: int, at: int, after: int, towards: int) -> bool:
-    """Whether the direction from a face's corner towards a point leads into the face.
+def leads_inside(u: Floats, v: Floats, at: int, towards: int) -> bool:
+    """Whether the direction from one corner of a face towards another leads into the face, on the left of its corners.
 
-    The face is on the left of before -> at -> after: its corner runs counterclockwise from `after` to `before`.
+    Args:
+        u, v: coordinates of the corners in order: the angle at one runs counterclockwise from the next to the last.
+        at, towards: places of corners.
     """
-    ax, ay = x[after] - x[at], y[after] - y[at]
-    bx, by = x[before] - x[at], y[before] - y[at]
-    tx, ty = x[towards] - x[at], y[towards] - y[at]
+    before, after = (at if at > 0 else len(u)) - 1, at + 1 if at + 1 < len(u) else 0
+    ax, ay = u[after] - u[at], v[after] - v[at]
+    bx, by = u[before] - u[at], v[before] - v[at]
+    tx, ty = u[towards] - u[at], v[towards] - v[at]
     opening = ax * by - ay * bx
     from_after, to_before = ax * ty - ay * tx, tx * by - ty * bx
     if opening > 0:

@@ -1,7 +1,7 @@
 """Vietoris-Rips persistence by giotto-tda: the reference backend.
 
 giotto-tda and giotto-ph are AGPL-3.0 and take seconds to import, so they are imported when used. What does not belong
-here: checking clouds, and cleaning and sorting diagrams (`betti.topology.persistence`).
+here: checking clouds (`betti.topology.persistence`).
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from betti.errors import PartUnavailable
+from betti.topology.diagrams import in_order
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,7 +35,7 @@ def diagrams(clouds: Floats, max_dimension: int) -> list[list[Floats]]:
         max_dimension: the highest homology dimension.
 
     Returns:
-        Per cloud, per dimension: (k, 2) births and deaths in any order; zero-length pairs may be among them.
+        Per cloud, per dimension: a diagram (k, 2).
 
     Raises:
         PartUnavailable: giotto-tda is not installed here.
@@ -73,7 +74,7 @@ def _batch(
     triples = transformer.fit_transform(distances)
     pairs = np.ldexp(triples[:, :, :2].astype(np.float64), exponents[:, None, None])
     owners = triples[0, :, 2]  # the same layout in every cloud of the batch: padded with zero-length pairs
-    return [[cloud[owners == dimension] for dimension in dimensions] for cloud in pairs]
+    return [[in_order(cloud[owners == dimension]) for dimension in dimensions] for cloud in pairs]
 
 
 def _distances(clouds: Floats) -> tuple[Floats, NDArray[np.int32]]:

@@ -1,6 +1,8 @@
-"""Points of the plane in the cells of a grid, so that those near a place are found without looking at all of them.
+"""Distinct points of the plane in the cells of a grid: those near a place are found without looking at all of them.
 
-What does not belong here: what is asked of the points found.
+Clouds of delay vectors lie along the diagonal, so columns and rows run along it and across it: a grid along the axes
+would have most cells empty. Points are numbered cell by cell: a run of cells is a run of points. What does not belong
+here: what is asked of the points found.
 """
 
 from __future__ import annotations
@@ -16,65 +18,95 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float64]
-    Integers = NDArray[np.int64]
+    Indices = NDArray[np.uint32]
 
 __all__ = ["Grid", "laid_out", "lune_box", "place"]
 
-_MOST_SIDE = 64
+_CELLS = 2.0  # per point: the fastest found on prices
 _SLACK = 1e-9  # cells are that much larger than they need be, so that rounding puts no point outside
+_SQRT2 = math.sqrt(2.0)
 
 
 class Grid(NamedTuple):
-    """A square number of cells over the points' bounding box.
+    """Square cells over the points' bounding box in the coordinates x + y (columns) and y - x (rows).
 
-    The members of cell (u, v), column and row, are members[starts[u * side + v] : starts[u * side + v + 1]]; cells of
-    one column follow each other.
+    Attributes:
+        columns, rows: how many.
+        left, bottom: where the first cell begins.
+        cell: the side of a cell, in those coordinates: sqrt(2) times a distance.
+        starts: the points of cell (u, v) are those from starts[u * rows + v] up to starts[u * rows + v + 1].
     """
 
-    side: int
+    columns: int
+    rows: int
     left: float
     bottom: float
-    width: float
-    height: float
-    starts: Integers
-    members: Integers
+    cell: float
+    starts: Indices
 
 
 @compiled
-def laid_out(x: Floats, y: Floats) -> Grid:
-    """The grid of n points, about 2 n cells of it."""
-    n = len(x)
-    side = max(1, min(_MOST_SIDE, int(1.4 * math.sqrt(n))))
-    left, bottom = x.min(), y.min()
-    width, height = (x.max() - left) / side * (1 + _SLACK), (y.max() - bottom) / side * (1 + _SLACK)
-    width, height = width if width > 0 else 1.0, height if height > 0 else 1.0
-    cells = np.empty(n, np.int64)
-    starts = np.zeros(side * side + 1, np.int64)
+def laid_out(u: Floats, v: Floats) -> tuple[Floats, Floats, Grid]:
+    """Coordinates of the n points without repetitions, cell by cell, and the grid of about 2 n cells.
+
+    Indices are unsigned: signed ones are tested for counting from the end, each time.
+    """
+    n = len(u)
+    along, across = u + v, v - u
+    left, bottom = along.min(), across.min()
+    width, height = along.max() - left, across.max() - bottom
+    cell = max(math.sqrt(width * height / (_CELLS * n)), max(width, height) / (_CELLS * n)) * (1 + _SLACK)
+    if cell == 0.0:
+        cell = 1.0
+    columns, rows = int(width / cell) + 1, int(height / cell) + 1
+    cells, filled = np.empty(n, np.uint32), np.zeros(columns * rows + 1, np.uint32)
     for a in range(n):
-        cells[a] = place(x[a], left, width, side) * side + place(y[a], bottom, height, side)
-        starts[cells[a] + 1] += 1
-    starts = np.cumsum(starts)
-    filled = starts[:-1].copy()
-    members = np.empty(n, np.int64)
+        cells[a] = place(along[a], left, cell, columns) * rows + place(across[a], bottom, cell, rows)
+        filled[cells[a] + 1] += np.uint32(1)
+    for k in range(1, len(filled)):
+        filled[k] += filled[k - 1]
+    x, y = np.empty(n), np.empty(n)
     for a in range(n):
-        members[filled[cells[a]]] = a
-        filled[cells[a]] += 1
-    return Grid(side, left, bottom, width, height, starts, members)
+        m = filled[cells[a]]
+        x[m], y[m] = u[a], v[a]
+        filled[cells[a]] += np.uint32(1)
+    starts = np.zeros(columns * rows + 1, np.uint32)
+    count = _compact(x, y, filled, starts)
+    return x[:count], y[:count], Grid(columns, rows, left, bottom, cell, starts)
 
 
 @compiled
-def place(value: float, origin: float, step: float, side: int) -> int:
+def _compact(x: Floats, y: Floats, ends: Indices, starts: Indices) -> int:
+    """Move the distinct points of each cell to the front and write where each cell then starts; how many there are."""
+    count, first = 0, 0
+    for k in range(len(starts) - 1):
+        starts[k] = count
+        for m in range(first, ends[k]):
+            known = False
+            for c in range(starts[k], count):
+                known |= x[c] == x[m] and y[c] == y[m]
+            if not known:
+                x[count], y[count] = x[m], y[m]
+                count += 1
+        first = ends[k]
+    starts[-1] = count
+    return count
+
+
+@compiled
+def place(value: float, origin: float, cell: float, most: int) -> int:
     """The column or row at this coordinate, or the nearest one."""
-    return min(side - 1, max(0, int((value - origin) / step)))
+    return min(most - 1, max(0, int((value - origin) / cell)))
 
 
 @compiled
 def lune_box(grid: Grid, ax: float, ay: float, bx: float, by: float, length: float) -> tuple[int, int, int, int]:
     """The cells that the lune of points a and b touches, `length` apart: first and last column, first and last row."""
-    reach = length * (1 + _SLACK)
+    reach = length * _SQRT2 * (1 + _SLACK)
+    pa, pb, qa, qb = ax + ay, bx + by, ay - ax, by - bx
     return (
-        place(max(ax, bx) - reach, grid.left, grid.width, grid.side),
-        place(min(ax, bx) + reach, grid.left, grid.width, grid.side),
-        place(max(ay, by) - reach, grid.bottom, grid.height, grid.side),
-        place(min(ay, by) + reach, grid.bottom, grid.height, grid.side),
+        place(max(pa, pb) - reach, grid.left, grid.cell, grid.columns),
+        place(min(pa, pb) + reach, grid.left, grid.cell, grid.columns),
+        place(max(qa, qb) - reach, grid.bottom, grid.cell, grid.rows),
+        place(min(qa, qb) + reach, grid.bottom, grid.cell, grid.rows),
     )

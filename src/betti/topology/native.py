@@ -2,7 +2,7 @@
 
 Points in the plane go to `planar`, all others and distance matrices to `general`, and so does a planar cloud that
 fails a check of the planar engine; a `Tally` counts who took what. Compiled code is imported when used: numba takes a
-quarter of a second. What does not belong here: checking input and ordering diagrams (`betti.topology.persistence`).
+quarter of a second. What does not belong here: checking input (`betti.topology.persistence`).
 """
 
 from __future__ import annotations
@@ -14,11 +14,13 @@ import numpy as np
 
 from betti.errors import BadInput
 from betti.topology import embedding
+from betti.topology.diagrams import in_order
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float64]
+    Integers = NDArray[np.int64]
 
 __all__ = ["HIGHEST", "DimensionTooHigh", "Tally", "diagrams", "distance_diagrams", "window_numbers"]
 
@@ -26,6 +28,9 @@ HIGHEST = 1  # homology dimension
 
 # From one shell of edges to the next, in distance.
 _GROWTH = 1.3
+
+# Clouds handed to compiled code together: memory does not grow with their number.
+_BATCH = 64
 
 
 class DimensionTooHigh(BadInput):
@@ -53,6 +58,12 @@ class Tally:
     general: int = 0
     fallback: int = 0
 
+    def add(self, other: Tally) -> None:
+        """Count what another one has counted."""
+        self.planar += other.planar
+        self.general += other.general
+        self.fallback += other.fallback
+
 
 def diagrams(clouds: Floats, max_dimension: int, tally: Tally | None = None) -> list[list[Floats]]:
     """Diagrams of clouds of one size.
@@ -63,7 +74,7 @@ def diagrams(clouds: Floats, max_dimension: int, tally: Tally | None = None) -> 
         tally: counts are added to it.
 
     Returns:
-        Per cloud, per dimension: (k, 2) births and deaths in any order; zero-length pairs may be among them.
+        Per cloud, per dimension: a diagram (k, 2).
 
     Raises:
         DimensionTooHigh: max_dimension above 1.
@@ -73,11 +84,12 @@ def diagrams(clouds: Floats, max_dimension: int, tally: Tally | None = None) -> 
     # Over a power of two, which rounds nothing, squares stay in range.
     exponents = np.frexp((clouds.max(axis=1) / 2 - clouds.min(axis=1) / 2).max(axis=1))[1]
     scaled = np.ldexp(clouds, -exponents[:, None, None])
-    found = (_persistence(cloud, tally) for cloud in scaled)
-    return [
-        _scaled(deaths, pairs, exponent, max_dimension)
-        for (deaths, pairs), exponent in zip(found, exponents.tolist(), strict=True)
-    ]
+    by = _by_faces if clouds.shape[2] == 2 else _by_lunes
+    found: list[list[Floats]] = []
+    for start in range(0, len(clouds), _BATCH):
+        rows = slice(start, start + _BATCH)
+        found.extend(by(scaled[rows], exponents[rows], tally))
+    return [both[: max_dimension + 1] for both in found]
 
 
 def distance_diagrams(matrices: Floats, max_dimension: int, tally: Tally | None = None) -> list[list[Floats]]:
@@ -92,7 +104,7 @@ def distance_diagrams(matrices: Floats, max_dimension: int, tally: Tally | None 
     tally = tally or Tally()
     tally.general += len(matrices)
     found = (general_persistence(np.array(matrix), _GROWTH) for matrix in matrices)
-    return [_scaled(deaths, pairs, 0, max_dimension) for deaths, pairs in found]
+    return [[in_order(_from_zero(deaths)), in_order(pairs)][: max_dimension + 1] for deaths, pairs in found]
 
 
 def window_numbers(
@@ -134,39 +146,59 @@ def _check(max_dimension: int) -> None:
         raise DimensionTooHigh(max_dimension)
 
 
-def _persistence(cloud: Floats, tally: Tally) -> tuple[Floats, Floats]:
-    """Deaths of H0 and pairs of H1 of one cloud whose squares are in range."""
-    from betti.topology.planar import planar_persistence
+def _by_faces(clouds: Floats, exponents: Integers, tally: Tally) -> list[list[Floats]]:
+    """H0 and H1 of planar clouds whose squares are in range, times two to the exponents."""
+    from betti.topology.windows import planar_diagrams
 
-    if cloud.shape[1] != 2:
-        tally.general += 1
-        return _by_lunes(cloud)
-    deaths, pairs, sound = planar_persistence(np.array(cloud[:, 0]), np.array(cloud[:, 1]))
-    if sound:
-        tally.planar += 1
-        return deaths, pairs
-    tally.fallback += 1
-    return _by_lunes(cloud)
+    batch = planar_diagrams(np.ascontiguousarray(clouds))
+    rests = np.flatnonzero(batch.declined)
+    tally.planar += len(clouds) - len(rests)
+    tally.fallback += len(rests)
+    components = _apart(_from_zero(batch.deaths), batch.death_ends, exponents)
+    holes = _apart(batch.pairs, batch.pair_ends, exponents)
+    found = [list(both) for both in zip(components, holes, strict=True)]
+    for k in rests:
+        found[k] = _scaled(*_lunes(clouds[k]), exponents[k])
+    return found
 
 
-def _by_lunes(cloud: Floats) -> tuple[Floats, Floats]:
+def _by_lunes(clouds: Floats, exponents: Integers, tally: Tally) -> list[list[Floats]]:
+    """H0 and H1 of clouds of any dimension whose squares are in range, times two to the exponents."""
+    tally.general += len(clouds)
+    return [_scaled(*_lunes(cloud), exponent) for cloud, exponent in zip(clouds, exponents, strict=True)]
+
+
+def _lunes(cloud: Floats) -> tuple[Floats, Floats]:
+    """Deaths of H0 and pairs of H1, in any order, zero lengths among them."""
     from betti.topology.general import general_persistence, squared_distances
 
     deaths, pairs = general_persistence(squared_distances(np.array(cloud)), _GROWTH**2)
     return np.sqrt(deaths), np.sqrt(pairs)
 
 
+def _apart(pairs: Floats, ends: Integers, exponents: Integers) -> list[Floats]:
+    """The diagrams of a batch, each times two to its exponent."""
+    pairs = np.ldexp(pairs, np.repeat(exponents, np.diff(ends, prepend=0))[:, None])
+    diagrams = np.split(pairs, ends[:-1])
+    if (pairs[:, 1] > pairs[:, 0]).all():
+        return [diagram.copy() for diagram in diagrams]
+    return [in_order(diagram) for diagram in diagrams]  # lengths near the smallest float were lost
+
+
+def _scaled(deaths: Floats, pairs: Floats, exponent: int) -> list[Floats]:
+    return [in_order(np.ldexp(diagram, exponent)) for diagram in (_from_zero(deaths), pairs)]
+
+
+def _from_zero(deaths: Floats) -> Floats:
+    """Pairs (k, 2) born at zero."""
+    return np.column_stack((np.zeros_like(deaths), deaths))
+
+
 def _general_numbers(cloud: Floats, grid: Floats, layers: int) -> Floats:
     """One row of `window_numbers`, by lunes."""
     from betti.topology.vectors import describe
 
-    deaths, pairs = _by_lunes(cloud)
+    deaths, pairs = _lunes(cloud)
     row = np.empty(2 * (len(grid) + 2 + layers))
     describe(deaths[deaths > 0], pairs[pairs[:, 1] > pairs[:, 0]], grid, layers, row)
     return row
-
-
-def _scaled(deaths: Floats, pairs: Floats, exponent: int, max_dimension: int) -> list[Floats]:
-    components = np.zeros((len(deaths), 2))
-    components[:, 1] = deaths
-    return [np.ldexp(diagram, exponent) for diagram in (components, pairs)][: max_dimension + 1]

@@ -7,22 +7,37 @@ What does not belong here: how a backend computes, and what a diagram is used fo
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from betti.errors import BadInput, UnknownName
 from betti.topology import giotto, native
+from betti.topology.embedding import BadSeries, points_per_window, standardised, takens
+from betti.topology.pool import batches
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import ArrayLike, NDArray
 
     Floats = NDArray[np.float64]
     Backend = Callable[[Floats, int], list[list[Floats]]]
 
-__all__ = ["BACKENDS", "DISTANCE_BACKENDS", "METRICS", "BadCloud", "persistence", "persistence_windows"]
+__all__ = [
+    "BACKENDS",
+    "DISTANCE_BACKENDS",
+    "METRICS",
+    "BadCloud",
+    "persistence",
+    "persistence_batch",
+    "persistence_windows",
+]
+
+# Windows handed to the backend together.
+_BATCH = 64
 
 
 def _auto(clouds: Floats, max_dimension: int) -> list[list[Floats]]:
@@ -35,7 +50,8 @@ def _auto_distances(matrices: Floats, max_dimension: int) -> list[list[Floats]]:
     return chosen(matrices, max_dimension)
 
 
-# Each takes (count, points, coordinates) with at least two points and gives, per cloud and dimension, (k, 2) pairs.
+# Each takes (count, points, coordinates) with at least two points and gives, per cloud and dimension, a diagram as
+# `betti.topology.diagrams` has them.
 BACKENDS: dict[str, Backend] = {"auto": _auto, "giotto": giotto.diagrams, "native": native.diagrams}
 
 # The same of (count, points, points): distances.
@@ -84,10 +100,10 @@ def persistence(
     cloud = np.asarray(points, dtype=np.float64)
     if cloud.ndim != 2:
         raise BadCloud(f"shape {cloud.shape}", "Give one point per row: (n, coordinates)")
-    return persistence_windows(cloud[None], max_dimension=max_dimension, metric=metric, backend=backend)[0]
+    return persistence_batch(cloud[None], max_dimension=max_dimension, metric=metric, backend=backend)[0]
 
 
-def persistence_windows(
+def persistence_batch(
     clouds: ArrayLike, *, max_dimension: int = 1, metric: str = "euclidean", backend: str = "auto"
 ) -> list[list[Floats]]:
     """`persistence` of many clouds of one size, (count, n, coordinates), in one call of the backend.
@@ -106,8 +122,72 @@ def persistence_windows(
         _check_distances(checked)
     if len(checked) == 0 or checked.shape[1] < 2:
         return [[np.empty((0, 2)) for _ in range(max_dimension + 1)] for _ in checked]
-    found = METRICS[metric][backend](checked, max_dimension)
-    return [[_ordered(pairs) for pairs in diagrams] for diagrams in found]
+    return METRICS[metric][backend](checked, max_dimension)
+
+
+def persistence_windows(
+    series: ArrayLike,
+    *,
+    window: int,
+    stride: int = 1,
+    dimension: int = 2,
+    delay: int = 1,
+    max_dimension: int = 1,
+    backend: str = "auto",
+    threads: int | None = None,
+) -> Iterator[list[Floats]]:
+    """`persistence` of the delay embedding of each window of a series, standardised by its own mean and deviation.
+
+    Windows are views of the series; a few dozen at a time are standardised and embedded. Closing the iterator, or an
+    interrupt, stops the work.
+
+    Args:
+        series: (n,), finite.
+        window: length of a window; windows start at 0, stride, 2 x stride, ...
+        stride: steps from one window to the next.
+        dimension: coordinates of a point.
+        delay: steps between coordinates.
+        max_dimension: the highest homology dimension, 0 or more.
+        backend: a name in `BACKENDS`.
+        threads: at most; every core when not given. Diagrams do not depend on it.
+
+    Returns:
+        Diagrams window by window, in order, each as `persistence` gives them.
+
+    Raises:
+        BadSeries: not a finite (n,) array, or a window, stride, dimension or delay that fits no cloud into a window.
+        UnknownName: no such backend.
+        DimensionTooHigh: `max_dimension` is above what the chosen backend computes.
+
+    >>> wave = np.sin(np.arange(300) / 5)
+    >>> found = list(persistence_windows(wave, window=100, stride=50, delay=8))
+    >>> len(found), [len(holes) for _, holes in found]
+    (5, [1, 1, 1, 1, 1])
+    """
+    values = _series(series, window, stride, dimension, delay)
+    if backend not in BACKENDS:
+        raise UnknownName("persistence backend", backend, BACKENDS)
+    windows = sliding_window_view(values, window)[::stride] if len(values) >= window else np.empty((0, window))
+
+    def work(rows: slice) -> list[list[Floats]]:
+        clouds = takens(standardised(windows[rows]), dimension=dimension, delay=delay)
+        return persistence_batch(clouds, max_dimension=max_dimension, backend=backend)
+
+    return chain.from_iterable(batches(work, len(windows), _BATCH, threads))
+
+
+def _series(series: ArrayLike, window: int, stride: int, dimension: int, delay: int) -> Floats:
+    values = np.asarray(series, dtype=np.float64)
+    if values.ndim != 1:
+        raise BadSeries(f"shape {values.shape}", "Give one value per step: (n,)")
+    if not np.isfinite(values).all():
+        raise BadSeries(f"value {int(np.argmin(np.isfinite(values)))} is NaN or infinite", "Clean the series first")
+    if min(window, stride, dimension, delay) < 1 or points_per_window(window, dimension=dimension, delay=delay) < 1:
+        raise BadSeries(
+            f"window {window}, stride {stride}, dimension {dimension}, delay {delay}",
+            "All are at least 1, and (dimension - 1) x delay is below the window",
+        )
+    return values
 
 
 def _checked(clouds: Floats, max_dimension: int) -> Floats:
@@ -132,10 +212,3 @@ def _check_distances(matrices: Floats) -> None:
                 f"matrix {k} is not symmetric, has a negative entry, or is not zero on its diagonal",
                 "Give distances, e.g. squareform(pdist(points))",
             )
-
-
-def _ordered(pairs: Floats) -> Floats:
-    """Finite pairs of positive length, sorted by birth, then death."""
-    births, deaths = pairs[:, 0], pairs[:, 1]
-    kept = pairs[(deaths > births) & (deaths < np.inf)]
-    return np.ascontiguousarray(kept[np.lexsort((kept[:, 1], kept[:, 0]))], dtype=np.float64)

@@ -12,6 +12,7 @@ What does not belong here: clouds that are not finite, of another dimension, or 
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -44,14 +45,13 @@ def planar_persistence(u: Floats, v: Floats) -> tuple[Floats, Floats, bool]:
         u, v: coordinates (n,), finite, n >= 1, of an extent whose square is a normal float.
 
     Returns:
-        Deaths of H0 (k,), ascending and positive; pairs of H1 (m, 2), youngest birth first, deaths after births; and
+        Deaths of H0 (k,), ascending and positive; pairs of H1 (m, 2), by birth and death, of positive length; and
         whether all checks held: one component left, Euler's formula, a filling chord for every face, a face for every
         birth. Where they did not, the diagrams mean nothing.
     """
-    x, y = distinct(u, v)
+    x, y, grid = laid_out(u, v)
     if len(x) == 1:
         return np.empty(0), np.empty((0, 2)), True
-    grid = laid_out(x, y)
     edges = relative_neighbourhood_graph(x, y, grid)
     merges, births = _spanning_tree(len(x), edges)
     if len(merges) != len(x) - 1:
@@ -63,21 +63,7 @@ def planar_persistence(u: Floats, v: Floats) -> tuple[Floats, Floats, bool]:
         return merges, np.empty((0, 2)), False
     filled, found = _fillings(x, y, grid, edges, faces)
     pairs, paired = _paired(births, edges, faces, filled)
-    return np.sqrt(merges), np.sqrt(pairs), found and paired
-
-
-@compiled
-def distinct(u: Floats, v: Floats) -> tuple[Floats, Floats]:
-    """Coordinates of the points without repetitions, sorted by the first, then the second."""
-    by_second = np.argsort(v)
-    order = by_second[np.argsort(u[by_second], kind="mergesort")]
-    x, y = np.empty(len(u)), np.empty(len(u))
-    count = 0
-    for a in order:
-        if count == 0 or u[a] != x[count - 1] or v[a] != y[count - 1]:
-            x[count], y[count] = u[a], v[a]
-            count += 1
-    return x[:count], y[:count]
+    return np.sqrt(merges), pairs, found and paired
 
 
 @compiled
@@ -103,8 +89,8 @@ def _fillings(x: Floats, y: Floats, grid: Grid, edges: Edges, faces: Faces) -> t
     for half in range(len(faces.left)):
         longest[faces.left[half]] = max(longest[faces.left[half]], edges.length[half >> 1])
     filled = np.full(len(faces.first), np.inf)
-    corners = np.empty(len(faces.left), np.int64)
-    left, right = np.empty(len(x), np.int64), np.empty(len(x), np.int64)
+    halves = len(faces.left)
+    corners, left, right = np.empty(halves, np.uint32), np.empty(halves, np.uint32), np.empty(halves, np.uint32)
     for face in range(len(filled)):
         if face != faces.outer:
             count = walk(edges, faces, face, corners)
@@ -116,18 +102,31 @@ def _fillings(x: Floats, y: Floats, grid: Grid, edges: Edges, faces: Faces) -> t
 
 @compiled
 def _paired(births: Integers, edges: Edges, faces: Faces, filled: Floats) -> tuple[Floats, bool]:
-    """Squared births and deaths of H1 (k, 2), youngest birth first; whether each birth found a face of its own."""
+    """Births and deaths of H1 (k, 2), in order and of positive length; whether each birth found a face of its own."""
     parents = np.arange(len(filled))
     pairs = np.empty((len(births), 2))
-    count = 0
+    first = len(births)
     for e in births[::-1]:
         one, other = root(parents, faces.left[2 * e]), root(parents, faces.left[2 * e + 1])
         if one == other:
-            return pairs[:count], False
+            return pairs[first:], False
         if filled[one] > filled[other]:
             one, other = other, one
         parents[one] = other
-        if filled[one] > edges.length[e]:
-            pairs[count] = edges.length[e], filled[one]
-            count += 1
-    return pairs[:count], True
+        birth, death = math.sqrt(edges.length[e]), math.sqrt(filled[one])
+        if death > birth:
+            first -= 1
+            pairs[first] = birth, death
+    _order_ties(pairs[first:])
+    return pairs[first:], True
+
+
+@compiled
+def _order_ties(pairs: Floats) -> None:
+    """Put pairs in the order of their births into that of their deaths where births are equal."""
+    for k in range(1, len(pairs)):
+        birth, death, t = pairs[k, 0], pairs[k, 1], k
+        while t > 0 and pairs[t - 1, 0] == birth and pairs[t - 1, 1] > death:
+            pairs[t] = pairs[t - 1]
+            t -= 1
+        pairs[t] = birth, death

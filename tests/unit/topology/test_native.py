@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from betti.topology import native, persistence
 from betti.topology.native import DimensionTooHigh, Tally
-from betti.topology.persistence import BadCloud, persistence_windows
+from betti.topology.persistence import BadCloud, persistence_batch
 from tests.unit.topology.clouds import MAKERS, circle, cloud
 
 few = settings(max_examples=60, deadline=None, derandomize=True)
@@ -100,14 +100,24 @@ def test_distances_give_the_diagrams_of_their_points(seed: int) -> None:
 
 
 def test_a_declined_cloud_falls_back_and_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    from betti.topology import planar, windows
+    from betti.topology import windows
 
-    expected = persistence(circle(30))
-    monkeypatch.setattr(planar, "planar_persistence", lambda u, v: (u, v, False))
+    clouds = np.stack([circle(30), circle(30, 0.1), 2 * circle(30, 0.2)])
+    expected = persistence_batch(clouds)
+    diagrams = windows.planar_diagrams
+
+    def first_declined(clouds: np.ndarray) -> windows.Batch:
+        rest = diagrams(clouds[1:])
+        ends = [np.concatenate([[0], found]) for found in (rest.death_ends, rest.pair_ends)]
+        declined = np.concatenate([[True], rest.declined])
+        return windows.Batch(rest.deaths, ends[0], rest.pairs, ends[1], declined)
+
+    monkeypatch.setattr(windows, "planar_diagrams", first_declined)
     tally = Tally()
-    found = native.diagrams(circle(30)[None], 1, tally)[0]
-    assert (tally.planar, tally.general, tally.fallback) == (0, 0, 1)
-    assert_equal([d[np.lexsort((d[:, 1], d[:, 0]))] for d in found], expected)
+    found = native.diagrams(clouds, 1, tally)
+    assert (tally.planar, tally.general, tally.fallback) == (2, 0, 1)
+    for ours, theirs in zip(found, expected, strict=True):
+        assert_equal(ours, theirs)
 
     closes = np.random.default_rng(0).normal(size=(3, 40))
     knobs = {"dimension": 2, "delay": 3, "grid": np.linspace(0, 2, 10), "layers": 2}
@@ -172,7 +182,7 @@ def test_the_input_is_left_alone() -> None:
     points = np.random.default_rng(3).normal(size=(30, 2))
     kept = points.copy()
     persistence(points)
-    persistence_windows(points[None])
+    persistence_batch(points[None])
     np.testing.assert_array_equal(points, kept)
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from betti.topology import native
 from betti.topology.embedding import standardised, takens
-from betti.topology.persistence import persistence_windows
+from betti.topology.persistence import persistence_batch
 from betti.topology.vectorisation import fixed_grid, numbers
 from betti.topology.vectors import describe, row_length
 from tests.unit.topology.clouds import closes, cloud
@@ -30,7 +30,7 @@ def test_windows_in_the_plane_equal_the_readable_numbers(bins: int, maximum: flo
     grid = fixed_grid(maximum, bins)
     found = native.window_numbers(windows(), dimension=2, delay=5, grid=grid, layers=layers)
     clouds = takens(windows(), dimension=2, delay=5)
-    close(found, numbers(persistence_windows(clouds, backend="native"), grid, layers), bins)
+    close(found, numbers(persistence_batch(clouds, backend="native"), grid, layers), bins)
 
 
 @pytest.mark.parametrize("dimension", [3, 5])
@@ -40,14 +40,14 @@ def test_windows_in_space_equal_the_readable_numbers(dimension: int) -> None:
     found = native.window_numbers(some, dimension=dimension, delay=5, grid=grid, layers=LAYERS, tally=tally)
     assert tally.general == len(some)
     clouds = takens(some, dimension=dimension, delay=5)
-    close(found, numbers(persistence_windows(clouds, backend="native"), grid, LAYERS), 50)
+    close(found, numbers(persistence_batch(clouds, backend="native"), grid, LAYERS), 50)
 
 
 @pytest.mark.parametrize("seed", range(60))
 def test_diagrams_of_every_kind_equal_the_readable_numbers(seed: int) -> None:
     _, points = cloud(seed)
     grid = fixed_grid(float(np.ptp(points)) + 0.1, 80)
-    diagrams = persistence_windows(points[None])[0]
+    diagrams = persistence_batch(points[None])[0]
     row = np.empty(row_length(80, LAYERS))
     describe(diagrams[0][:, 1].copy(), diagrams[1], grid, LAYERS, row)
     reference = numbers([diagrams], grid, LAYERS)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from betti.topology import persistence
-from betti.topology.persistence import persistence_windows
+from betti.topology.persistence import persistence_batch
 from tests.fuzz_topology import faults
 from tests.unit.topology.clouds import agree, by_ripser, circle, closes, cloud, delayed, extent
 
@@ -75,8 +75,8 @@ def test_the_reference_backend_agrees(count: int) -> None:
     """giotto-tda, float32, on blocks of clouds of one size."""
     kinds = [cloud(seed, 1000) for seed in range(3000, 3060)]
     clouds = np.stack([points[:count] for _, points in kinds if len(points) >= count])
-    reference = persistence_windows(clouds, backend="giotto")
-    for points, found, expected in zip(clouds, persistence_windows(clouds), reference, strict=True):
+    reference = persistence_batch(clouds, backend="giotto")
+    for points, found, expected in zip(clouds, persistence_batch(clouds), reference, strict=True):
         for ours, theirs in zip(found, expected, strict=True):
             assert agree(ours, theirs, max(FLOAT32 * extent(points), 1e-300))
 

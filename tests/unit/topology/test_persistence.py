@@ -10,7 +10,7 @@ from hypothesis.extra.numpy import arrays
 
 from betti.errors import BadInput, UnknownName
 from betti.topology import persistence
-from betti.topology.persistence import BACKENDS, BadCloud, persistence_windows
+from betti.topology.persistence import BACKENDS, BadCloud, persistence_batch
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 few = settings(max_examples=40, deadline=None, derandomize=True)
@@ -112,13 +112,13 @@ def test_form_of_a_diagram() -> None:
 def test_a_batch_gives_each_cloud_its_own_diagrams() -> None:
     clouds = np.random.default_rng(5).normal(size=(9, 20, 2))
     clouds[4] = 1.0
-    for cloud, diagrams in zip(clouds, persistence_windows(clouds), strict=True):
+    for cloud, diagrams in zip(clouds, persistence_batch(clouds), strict=True):
         for alone, batched in zip(persistence(cloud), diagrams, strict=True):
             assert alone.tobytes() == batched.tobytes()
 
 
 def test_no_clouds_give_no_diagrams() -> None:
-    assert persistence_windows(np.empty((0, 20, 2))) == []
+    assert persistence_batch(np.empty((0, 20, 2))) == []
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def test_the_bad_cloud_of_a_batch_is_named() -> None:
     clouds = np.zeros((4, 3, 2))
     clouds[2, 1, 0] = np.nan
     with pytest.raises(BadCloud, match="cloud 2"):
-        persistence_windows(clouds)
+        persistence_batch(clouds)
 
 
 def test_an_unknown_backend_is_named() -> None:
@@ -147,7 +147,7 @@ def test_an_unknown_backend_is_named() -> None:
 def test_every_backend_agrees_with_giotto(backend: str) -> None:
     clouds = np.random.default_rng(6).normal(size=(5, 40, 2))
     for found, reference in zip(
-        persistence_windows(clouds, backend=backend), persistence_windows(clouds, backend="giotto"), strict=True
+        persistence_batch(clouds, backend=backend), persistence_batch(clouds, backend="giotto"), strict=True
     ):
         for ours, theirs in zip(found, reference, strict=True):
             np.testing.assert_allclose(ours, theirs, atol=1e-5)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.integrate import trapezoid
 
-from betti.topology.persistence import persistence_windows
+from betti.topology.persistence import persistence_batch
 from betti.topology.vectorisation import betti_curves, entropies, fixed_grid, gathered, landscape_norms, totals
 
 BINS, LAYERS = 100, 5
@@ -15,7 +15,7 @@ GRID = fixed_grid(2.0, BINS)
 
 @pytest.fixture(scope="module")
 def diagrams() -> list[list[np.ndarray]]:
-    return persistence_windows(np.random.default_rng(0).normal(0, 0.7, size=(12, 60, 2)))
+    return persistence_batch(np.random.default_rng(0).normal(0, 0.7, size=(12, 60, 2)))
 
 
 def triples(diagrams: list[list[np.ndarray]]) -> np.ndarray:

@@ -31,6 +31,9 @@ app = typer.Typer(
     rich_markup_mode="markdown",
 )
 
+topology = typer.Typer(help="Look at the topology of prices, and choose its embedding.", no_args_is_help=True)
+app.add_typer(topology, name="topology")
+
 Words = Annotated[str, typer.Option(help="comma-separated")]
 
 
@@ -113,6 +116,29 @@ def targets() -> None:
     from flows import registered
 
     registered.targets()
+
+
+@topology.command()
+def plot(
+    symbol: Annotated[str, typer.Argument(help="a symbol among the clean bars: NASDAQ")],
+    timestamp: Annotated[str, typer.Argument(help="2008-10-10 or 2008-10-10T14:30, UTC unless it has a zone")],
+    out: Annotated[Path | None, typer.Option(help="the page [default: topology-SYMBOL-TIMESTAMP.html]")] = None,
+) -> None:
+    """The window that ends at a bar, or last before it, as a page: cloud, persistence diagram, barcode, landscapes."""
+    here = Path.cwd()  # before the workspace above it becomes the current folder
+    from flows import picturing
+
+    picturing.plot(_root(), symbol, timestamp, here, out)
+
+
+@topology.command()
+def choose(
+    write: Annotated[bool, typer.Option("--write", help="set delay and dimension in params.yaml")] = False,
+) -> None:
+    """Which delay and dimension suit the training bars: mutual information, false nearest neighbours."""
+    from flows import embedding
+
+    embedding.choose(_root(), write)
 
 
 @app.command()

@@ -190,7 +190,7 @@ def _write_slices(stage: Stage, item: str | None, sliced: Any, values: dict[str,
         back=sliced.back,
         ahead=sliced.ahead,
         knobs=values,
-        modules=(f"betti.stages.{stage.name}", sliced.module),
+        modules=(f"betti.stages.{stage.name}", *sliced.modules),
         schema=artifact.schema,  # type: ignore[arg-type]  # what is written in slices is a table
         what=f"{stage.name}@{item}",
     )

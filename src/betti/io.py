@@ -7,12 +7,14 @@ What does not belong here: where an artifact lies (`betti.catalog`), or what a c
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol, Self, TypeVar
 
+from betti import counts
 from betti.catalog import symbol_folder
 from betti.errors import BrokenArtifact
 
@@ -47,6 +49,7 @@ __all__ = [
 ]
 
 TABLE_FILE = "table.parquet"
+_COUNTS = b"betti.counts"  # in a Parquet file's metadata
 T = TypeVar("T", bound="BaseModel")
 V = TypeVar("V")
 
@@ -208,7 +211,9 @@ def _to_arrow(frame: pd.DataFrame, schema: Schema) -> pa.Table:
                 raise BrokenArtifact(schema.name, f"column {field.name} is not {field.type}: {cause}") from cause
         if not field.nullable and columns[-1].null_count:
             raise BrokenArtifact(schema.name, f"column {field.name} has {columns[-1].null_count} nulls")
-    return pa.Table.from_arrays(columns, schema=arrow)
+    counted = counts.of(frame)
+    metadata = {_COUNTS: json.dumps(counted, sort_keys=True)} if counted else None
+    return pa.Table.from_arrays(columns, schema=arrow.with_metadata(metadata))
 
 
 def table_bytes_to(path: Path, frame: pd.DataFrame, schema: Schema) -> None:
@@ -310,7 +315,13 @@ def read_table(path: Path, schema: Schema) -> pd.DataFrame:
         empty: pd.DataFrame = _arrow_schema(schema, list(schema.required)).empty_table().to_pandas()
         return empty
     frame: pd.DataFrame = pa.concat_tables(tables, promote_options="default").to_pandas()
-    return frame
+    return counts.attach(frame, counts.total(_counted(table.schema) for table in tables))
+
+
+def _counted(schema: pa.Schema) -> dict[str, int]:
+    """What was counted while a part was made."""
+    found: dict[str, int] = json.loads((schema.metadata or {}).get(_COUNTS, b"{}"))
+    return found
 
 
 def _check_read(file: Path, found: pa.Schema, schema: Schema) -> None:

@@ -12,8 +12,8 @@ __all__ = ["Slices"]
 
 @dataclass(frozen=True)
 class Slices:
-    """Bars before and after a row that may enter its values, and the module that computes them."""
+    """Bars before and after a row that may enter its values, and the modules that compute them."""
 
     back: int
     ahead: int
-    module: str
+    modules: tuple[str, ...]

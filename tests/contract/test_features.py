@@ -119,7 +119,9 @@ LEAKS: dict[str, Callable[[pd.DataFrame], pd.Series]] = {
 
 @pytest.mark.parametrize("leak", LEAKS)
 def test_the_checker_catches_a_leak(leak: str) -> None:
-    leaky = FeatureFamily("leaky", ("leaky__x",), lambda: 1, lambda bars: pd.DataFrame({"x": LEAKS[leak](bars)}))
+    leaky = FeatureFamily(
+        "leaky", ("leaky__x",), lambda: 1, lambda bars: pd.DataFrame({"x": LEAKS[leak](bars)}), lambda: ()
+    )
     bars = random_bars(60, 5)
     with pytest.raises(AssertionError, match="changed"):
         assert_no_future_anywhere(leaky.compute, bars)

@@ -6,7 +6,8 @@ A family module offers
 * `lookback(**knobs) -> int`: how many earlier bars a row's values depend on (recursive indicators: until the start
   is forgotten to 1e-6);
 * `compute(bars, *, ...knobs) -> pd.DataFrame`: bars of ONE symbol in time order -> one row per bar, its columns
-  without prefix. Only bars up to a row's own may enter it.
+  without prefix. Only bars up to a row's own may enter it;
+* where it loads modules by name, `parts(**knobs) -> tuple[str, ...]`: theirs, so that an edit there is seen.
 
 This module adds what all families share: prefix, key columns, float32, and NaN in the warm-up rows.
 """
@@ -17,6 +18,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from betti import counts
 from betti import knobs as _knobs
 from betti.discovery import Folder
 from betti.errors import BettiError
@@ -47,12 +49,14 @@ class FeatureFamily:
         columns: full column names at default knobs.
         lookback: knobs -> bars of history that a row depends on.
         function: the family's own `compute`.
+        modules: knobs -> the modules that compute it: its own, and those that it loads by name.
     """
 
     name: str
     columns: tuple[str, ...]
     lookback: Callable[..., int]
     function: Callable[..., pd.DataFrame]
+    modules: Callable[..., tuple[str, ...]]
 
     def compute(self, bars: pd.DataFrame, **knobs: Any) -> pd.DataFrame:
         """The family's features for bars of one or several symbols; same index and row order as `bars`."""
@@ -63,7 +67,7 @@ class FeatureFamily:
         blocks = [self._one(rows, warm_up, values) for _, rows in bars.groupby("symbol", sort=False)]
         if not blocks:
             blocks = [pd.DataFrame(columns=list(self.columns), index=bars.index, dtype="float32")]
-        table = pd.concat(blocks).loc[bars.index]
+        table = counts.attach(pd.concat(blocks).loc[bars.index], counts.total(counts.of(block) for block in blocks))
         table.insert(0, "timestamp", bars["timestamp"])
         table.insert(1, "symbol", bars["symbol"])
         return table
@@ -80,7 +84,7 @@ class FeatureFamily:
             row, column = bad[0]
             raise NotFinite(f"{self.name}__{raw.columns[column]}", bars["timestamp"].iloc[row])
         names = [f"{self.name}__{column}" for column in raw.columns]
-        return type(bars)(numbers + np.float32(0), columns=names, index=bars.index)
+        return counts.attach(type(bars)(numbers + np.float32(0), columns=names, index=bars.index), counts.of(raw))
 
 
 def family(name: str) -> FeatureFamily:
@@ -92,7 +96,12 @@ def family(name: str) -> FeatureFamily:
     """
     module = FOLDER.load(name)
     columns = tuple(f"{name}__{column}" for column in module.COLUMNS)
-    return FeatureFamily(name, columns, module.lookback, module.compute)
+    own = module.__name__
+
+    def modules(**knobs: Any) -> tuple[str, ...]:
+        return (own, *(module.parts(**knobs) if hasattr(module, "parts") else ()))
+
+    return FeatureFamily(name, columns, module.lookback, module.compute, modules)
 
 
 def families() -> dict[str, FeatureFamily]:

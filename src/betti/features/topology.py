@@ -3,13 +3,15 @@
 Per window: standardise by its own mean and deviation, embed (Takens), take exact Vietoris-Rips H0 and H1, then Betti
 curves on a fixed grid, persistent entropy (bits), total persistence, and L2 norms of landscape layers. All are
 dimensionless: distances are in deviations of the window. With `stride` above 1 a window ends only at some bars, the
-others carry its numbers forward, and `age` says how many bars ago it ended.
+others carry its numbers forward, and `age` says how many bars ago it ended. `extras` names further descriptors of the
+same diagrams (`betti.topology.descriptors`).
 
 What does not belong here: the geometry itself, which is `betti.topology` and knows no bars.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
@@ -17,35 +19,40 @@ import pandas as pd
 from numpy.lib.stride_tricks import sliding_window_view
 from pydantic import Field
 
+from betti import counts
 from betti.errors import BadParam
 from betti.progress import tell
-from betti.topology import embedding, native, vectorisation
-from betti.topology.persistence import persistence_windows
+from betti.topology import descriptors, embedding, native, vectorisation
+from betti.topology.persistence import persistence_batch
+from betti.topology.pool import batches
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float64]
     Integers = NDArray[np.int64]
 
-__all__ = ["COLUMNS", "columns", "compute", "lookback"]
+__all__ = ["COLUMNS", "columns", "compute", "lookback", "parts"]
 
 _HOMOLOGY = (0, 1)
 
 # Backends whose windows stay in compiled code from closes to numbers.
 _COMPILED = ("auto", "native")
 
-# Windows standardised and handed to the backend together: memory does not grow with their number.
-_BATCH = 512
+# Windows standardised and handed to a thread together: memory does not grow with their number.
+_BATCH = 64
 
 
-def columns(*, bins: int = 100, layers: int = 5, stride: int = 1) -> tuple[str, ...]:
+def columns(*, bins: int = 100, layers: int = 5, stride: int = 1, extras: Sequence[str] = ()) -> tuple[str, ...]:
     """The family's columns at these knobs; `age` is last, and only where windows are carried forward."""
     return (
         *(f"betti{h}_{step:03d}" for h in _HOMOLOGY for step in range(bins)),
         *(f"entropy_h{h}" for h in _HOMOLOGY),
         *(f"total_h{h}" for h in _HOMOLOGY),
         *(f"landscape_h{h}_{layer}" for h in _HOMOLOGY for layer in range(1, layers + 1)),
+        *descriptors.columns(extras, bins),
         *(("age",) if stride > 1 else ()),
     )
 
@@ -53,14 +60,28 @@ def columns(*, bins: int = 100, layers: int = 5, stride: int = 1) -> tuple[str, 
 COLUMNS = columns()
 
 
-def lookback(*, window: int = 126, delay: int = 5, dimension: int = 2, stride: int = 1, **_: object) -> int:
-    """Earlier bars that a row depends on: a window, and the bars since it ended at the latest.
+def lookback(
+    *,
+    window: int = 126,
+    delay: int = 5,
+    dimension: int = 2,
+    stride: int = 1,
+    extras: Sequence[str] = (),
+    **_: object,
+) -> int:
+    """Earlier bars that a row depends on: a window, the bars since it ended at the latest, a stride to look back.
 
     Raises:
         BadParam: the window is too short for the embedding.
+        UnknownName, NamedTwice: an extra does not exist, or is named twice.
     """
     _fits(window, delay, dimension)
-    return window - 1 + _oldest(stride)
+    return window - 1 + _oldest(stride) + (stride if descriptors.looks_back(extras) else 0)
+
+
+def parts(*, extras: Sequence[str] = (), **_: object) -> tuple[str, ...]:
+    """The modules of the extras, which are loaded by name."""
+    return tuple(f"{descriptors.FOLDER.package}.{name}" for name in extras)
 
 
 def compute(
@@ -74,6 +95,7 @@ def compute(
     layers: Annotated[int, Field(ge=1, le=50)] = 5,
     grid_max: Annotated[float, Field(gt=0, le=100)] = 2.0,
     backend: str = "auto",
+    extras: tuple[str, ...] = (),
 ) -> pd.DataFrame:
     """The topological numbers of one symbol.
 
@@ -87,32 +109,62 @@ def compute(
         layers: landscape layers.
         grid_max: the largest filtration value, in deviations of the window.
         backend: a name in `betti.topology.persistence.BACKENDS`.
+        extras: names in `betti.topology.descriptors`, whose columns come after the others. Those that compare a window
+            with an earlier one take the window that ended `stride` bars before it.
 
     Returns:
-        One row per bar, `columns(...)` in float64; NaN in the first `lookback(...)` rows.
+        One row per bar, `columns(...)` in float64; NaN in the first `lookback(...)` rows. Carries how many windows
+        each algorithm took (`betti.counts`), by the names in `betti.topology.native.Tally`.
 
     Raises:
         BadParam: the window is too short for the embedding.
-        UnknownName: no such backend.
+        UnknownName, NamedTwice: no such backend or extra, or an extra is named twice.
     """
-    warm_up = lookback(window=window, delay=delay, dimension=dimension, stride=stride)
-    names = columns(bins=bins, layers=layers, stride=stride)
-    table = np.full((len(bars), len(names)), np.nan)
+    embed = _Embedding(window, delay, dimension, vectorisation.fixed_grid(grid_max, bins), layers, backend, extras)
+    warm_up = lookback(window=window, delay=delay, dimension=dimension, stride=stride, extras=extras)
+    names = columns(bins=bins, layers=layers, stride=stride, extras=extras)
+    table, tally = np.full((len(bars), len(names)), np.nan), native.Tally()
     times = np.asarray(bars["timestamp"].astype("int64"), dtype=np.int64)
     ends = _ends(times, window, stride)[warm_up:]
     if len(ends):
         used, which = np.unique(ends, return_inverse=True)
-        windows = sliding_window_view(bars["close"].to_numpy(dtype="float64"), window)
-        grid = vectorisation.fixed_grid(grid_max, bins)
-        numbers = np.empty((len(used), len(columns(bins=bins, layers=layers))))
-        for start in range(0, len(used), _BATCH):
-            batch = embedding.standardised(windows[used[start : start + _BATCH] - (window - 1)])
-            numbers[start : start + _BATCH] = _numbers(batch, dimension, delay, grid, layers, backend)
-            tell(min(start + _BATCH, len(used)), len(used), "windows")
+        numbers = _described(bars["close"].to_numpy(dtype="float64"), used, stride, embed, tally)
         table[warm_up:, : numbers.shape[1]] = numbers[which]
     if stride > 1:
         table[warm_up:, -1] = np.arange(warm_up, len(bars)) - ends
-    return pd.DataFrame(table, index=bars.index, columns=list(names))
+    return counts.attach(pd.DataFrame(table, index=bars.index, columns=list(names)), vars(tally))
+
+
+@dataclass(frozen=True)
+class _Embedding:
+    """The knobs that say what is computed of a window; see `compute`."""
+
+    window: int
+    delay: int
+    dimension: int
+    grid: Floats
+    layers: int
+    backend: str
+    extras: tuple[str, ...]
+
+
+def _described(closes: Floats, ends: Integers, stride: int, embed: _Embedding, tally: native.Tally) -> Floats:
+    """(ends, columns without age): the numbers of the windows that end at these places, on every core."""
+    windows = sliding_window_view(closes, embed.window)
+    width = len(columns(bins=len(embed.grid), layers=embed.layers, extras=embed.extras))
+
+    def work(rows: slice) -> tuple[Floats, native.Tally]:
+        last, own = ends[rows] - (embed.window - 1), native.Tally()
+        numbers = _numbers(embedding.standardised(windows[last]), embed, own)
+        return np.column_stack([numbers, _extra_numbers(windows, last, stride, embed)]), own
+
+    numbers, done = np.empty((len(ends), width)), 0
+    for found, own in batches(work, len(ends), _BATCH):
+        numbers[done : done + len(found)] = found
+        done += len(found)
+        tally.add(own)
+        tell(done, len(ends), "windows")
+    return numbers
 
 
 def _fits(window: int, delay: int, dimension: int) -> None:
@@ -151,10 +203,26 @@ def _ends(times: Integers, window: int, stride: int) -> Integers:
     return np.where(rows - latest < 2 * stride, latest, rows)
 
 
-def _numbers(windows: Floats, dimension: int, delay: int, grid: Floats, layers: int, backend: str) -> Floats:
-    """(count, columns without age) for standardised windows (count, window)."""
-    if backend in _COMPILED:
-        return native.window_numbers(windows, dimension=dimension, delay=delay, grid=grid, layers=layers)
-    clouds = embedding.takens(windows, dimension=dimension, delay=delay)
-    diagrams = persistence_windows(clouds, max_dimension=_HOMOLOGY[-1], backend=backend)
-    return vectorisation.numbers(diagrams, grid, layers)
+def _numbers(windows: Floats, embed: _Embedding, tally: native.Tally) -> Floats:
+    """(count, columns without extras and age) for standardised windows (count, window)."""
+    if embed.backend in _COMPILED:
+        return native.window_numbers(
+            windows, dimension=embed.dimension, delay=embed.delay, grid=embed.grid, layers=embed.layers, tally=tally
+        )
+    return vectorisation.numbers(_diagrams(windows, embed), embed.grid, embed.layers)
+
+
+def _extra_numbers(windows: Floats, starts: Integers, stride: int, embed: _Embedding) -> Floats:
+    """(count, columns of the extras) for the windows that begin at these places."""
+    if not embed.extras:
+        return np.empty((len(starts), 0))
+    before = starts - stride if descriptors.looks_back(embed.extras) else starts[:0]
+    needed, which = np.unique(np.concatenate([starts, before]), return_inverse=True)
+    diagrams = _diagrams(embedding.standardised(windows[needed]), embed)
+    now, then = which[: len(starts)], which[len(starts) :]
+    return descriptors.describe(embed.extras, [diagrams[k] for k in now], [diagrams[k] for k in then], embed.grid)
+
+
+def _diagrams(windows: Floats, embed: _Embedding) -> list[list[Floats]]:
+    clouds = embedding.takens(windows, dimension=embed.dimension, delay=embed.delay)
+    return persistence_batch(clouds, max_dimension=_HOMOLOGY[-1], backend=embed.backend)

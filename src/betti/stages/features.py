@@ -27,4 +27,4 @@ def slices(*, family: str, **knobs: Any) -> Slices:
     """How far back the family looks."""
     found = families.family(family)
     values = _knobs.checked(found.function, knobs, f"features.{family}")
-    return Slices(back=found.lookback(**values), ahead=0, module=f"betti.features.{family}")
+    return Slices(back=found.lookback(**values), ahead=0, modules=found.modules(**values))

@@ -25,4 +25,4 @@ def labels(clean: pd.DataFrame, *, kind: str, **knobs: Any) -> pd.DataFrame:
 def slices(*, kind: str, **knobs: Any) -> Slices:
     """How far the target looks back and ahead."""
     back, ahead = labelling.reach(kind, **knobs)
-    return Slices(back=back, ahead=ahead, module=f"betti.labelling.{kind}")
+    return Slices(back=back, ahead=ahead, modules=(f"betti.labelling.{kind}",))

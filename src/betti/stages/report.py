@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from betti.charts import sections
+from betti import counts
+from betti.charts import sections, topology
 from betti.charts.page import page, run_section
 from betti.charts.run_section import reproducibility_section, run_body, runs_section
+from betti.charts.topology_tracks import FAMILY, fired, tracks
 from betti.charts.verdict import leaderboard_section, verdict_section
 
 if TYPE_CHECKING:
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from betti.charts.topology_tracks import Fired, Track
     from betti.expectations.result import Validation
     from betti.records import Champion, Leaderboard, RunMetrics
 
@@ -61,13 +64,16 @@ def report(
     bodies = {
         name: run_body(scores[name], learning[name], predictions[name], equity[name], max_points) for name in scores
     }
+    families, drawn, engine = _families(features, clean, max_points)
+    targets, marks = _targets(labels)
     return page(
         title,
         [
             verdict_section(champion, leaderboard, scores),
             sections.data_section(clean, validation.summary),
-            sections.features_section({name: sections.family(name, features[name]) for name in features}),
-            sections.labels_section({name: sections.target(name, labels[name]) for name in labels}),
+            sections.features_section(families),
+            topology.section(drawn, marks, counts=engine),
+            sections.labels_section(targets),
             sections.folds_section({name: sections.fold_picture(name, folds[name]) for name in folds}),
             runs_section(bodies),
             leaderboard_section(leaderboard),
@@ -75,3 +81,30 @@ def report(
             run_section(),
         ],
     )
+
+
+def _families(
+    features: Mapping[str, pd.DataFrame], clean: pd.DataFrame, max_points: int
+) -> tuple[dict[str, str], tuple[Track, ...] | None, topology.EngineCounts | None]:
+    """What the page says about each family, what it draws of topology, and how it was computed; None without it."""
+    bodies: dict[str, str] = {}
+    drawn: tuple[Track, ...] | None = None
+    engine: topology.EngineCounts | None = None
+    for name in features:
+        table = features[name]
+        bodies[name] = sections.family(name, table)
+        if name == FAMILY:
+            drawn = tracks(table, clean, max_points)
+            engine = topology.EngineCounts(**counts.of(table)) if counts.of(table) else None
+    return bodies, drawn, engine
+
+
+def _targets(labels: Mapping[str, pd.DataFrame]) -> tuple[dict[str, str], Fired | None]:
+    """What the page says about each target, and where the first trigger among them fires."""
+    bodies: dict[str, str] = {}
+    marks: Fired | None = None
+    for name in labels:
+        table = labels[name]
+        bodies[name] = sections.target(name, table)
+        marks = marks or fired(name, table)
+    return bodies, marks

@@ -50,6 +50,18 @@ def features(clean: Table, family: str, columns: int, seed: int = 0) -> Table:
     return pd.concat([clean[["timestamp", "symbol"]], Table(values.astype(np.float32), columns=names)], axis=1)
 
 
+def topology(clean: Table, bins: int = 12, seed: int = 0) -> Table:
+    """The columns of the topology family that the report draws, unknown in the first twenty rows of a symbol."""
+    rng = np.random.default_rng(seed)
+    names = [f"topology__betti1_{step:03d}" for step in range(bins)]
+    table = Table(rng.poisson(1.5, (len(clean), bins)).astype(np.float32), columns=names)
+    table[names[-3:]] = 0.0
+    for name in ("total_h1", "entropy_h1", "landscape_h1_1"):
+        table[f"topology__{name}"] = rng.exponential(1.0, len(clean)).astype(np.float32)
+    table[(clean.groupby("symbol").cumcount() < 20).to_numpy()] = np.nan
+    return pd.concat([clean[["timestamp", "symbol"]], table], axis=1)
+
+
 def labels(clean: Table, classes: int, horizon: int = 5, column: str = "direction") -> Table:
     rng = np.random.default_rng(classes)
     table = clean[["timestamp", "symbol"]].copy()

@@ -17,7 +17,7 @@ def test_the_table_is_the_targets(bars, kind, knobs):
     pd.testing.assert_frame_equal(labels(bars, kind=kind, **knobs), labelling.label(kind, bars, **knobs))
     back, ahead = labelling.reach(kind, **knobs)
     found = slices(kind=kind, **knobs)
-    assert (found.back, found.ahead, found.module) == (back, ahead, f"betti.labelling.{kind}")
+    assert (found.back, found.ahead, found.modules) == (back, ahead, (f"betti.labelling.{kind}",))
 
 
 def test_a_longer_horizon_reaches_farther():

@@ -93,6 +93,47 @@ def test_the_contents_lead_to_sections_that_are_there(page: str):
     assert links <= ids
 
 
+def with_topology(values: dict) -> dict:
+    """The same with the topology family and a trigger target among the items."""
+    clean = values["clean"]
+    family, trigger = samples.topology(clean), samples.labels(clean, 2, column="trigger")
+    return values | {
+        "features": Counting({**values["features"].values_, "topology": family}),
+        "labels": Counting({**values["labels"].values_, "trigger": trigger}),
+        "folds": Counting({**values["folds"].values_, "trigger": samples.folds(trigger, 2)}),
+    }
+
+
+def topology_of(page: str) -> str:
+    found = re.search(r'<section id="topology">.*?</section>', page, flags=re.S)
+    assert found is not None
+    return found.group()
+
+
+def test_topology_is_shown_through_time_for_every_symbol_with_the_trigger_marked():
+    said = topology_of(build(with_topology(inputs())))
+    assert {'id="fig-topology-AAA"', 'id="fig-topology-BBB"'} <= set(re.findall(r'id="fig-topology-[A-Z]+"', said))
+    assert "target trigger fires" in said and "the trigger fires" in said
+
+
+def test_without_the_family_one_sentence_stands_in_its_place(page: str):
+    said = topology_of(page)
+    assert "is not declared" in said and "fig-topology" not in said
+
+
+def test_a_page_with_topology_has_equal_bytes_and_reads_each_item_once():
+    values = with_topology(inputs())
+    first = build(values)
+    assert first == build(with_topology(inputs()))
+    for name in ("features", "labels", "folds"):
+        assert set(values[name].reads.values()) == {1}, name
+
+
+def test_topology_that_is_unknown_throughout_is_said_to_be():
+    values = with_topology(inputs(rows=15))
+    assert topology_of(build(values)).count("history is shorter than a window") == 2
+
+
 def test_the_verdict_comes_in_words():
     assert "No champion" in build(inputs())
     won = own_markup(build(inputs(winner="two")))

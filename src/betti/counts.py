@@ -1,0 +1,43 @@
+"""What was counted while a table was made, carried with the table: through Parquet and back, summed over its parts.
+
+For facts about how rows came to be that are no column: how many clouds each algorithm took. What does not belong here:
+numbers that a model may see.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    import pandas as pd
+
+__all__ = ["attach", "of", "total"]
+
+_NAME = "betti.counts"
+
+
+def attach(frame: pd.DataFrame, counts: Mapping[str, int]) -> pd.DataFrame:
+    """The same frame with these counts."""
+    if counts:
+        frame.attrs[_NAME] = dict(sorted(counts.items()))
+    return frame
+
+
+def of(frame: pd.DataFrame) -> dict[str, int]:
+    """What a frame carries; empty where nothing was counted."""
+    return dict(frame.attrs.get(_NAME, {}))
+
+
+def total(several: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    """The sums of counts by name.
+
+    >>> total([{"planar": 3}, {"planar": 2, "fallback": 1}])
+    {'fallback': 1, 'planar': 5}
+    """
+    sums: Counter[str] = Counter()
+    for counts in several:
+        sums.update(counts)
+    return dict(sorted(sums.items()))

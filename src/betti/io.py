@@ -36,6 +36,7 @@ __all__ = [
     "read_csv",
     "read_json",
     "read_note",
+    "read_part",
     "read_table",
     "remove",
     "sweep",
@@ -233,7 +234,9 @@ def periods(timestamps: pd.Series) -> pd.Series:
     ['2018-12', '2019-01']
     """
     daily = (timestamps == timestamps.dt.normalize()).all()
-    names: pd.Series = timestamps.dt.strftime("%Y" if daily else "%Y-%m")
+    # Text of each period once: for every bar it takes a third of a second in 75,000.
+    whole = timestamps.dt.tz_localize(None).dt.to_period("Y" if daily else "M")
+    names: pd.Series = whole.map({period: str(period) for period in whole.unique()})
     return names
 
 
@@ -266,12 +269,14 @@ def write_parts(
 
 
 def _lay_out(folder: Path, frame: pd.DataFrame, schema: Schema) -> None:
+    counted = counts.of(frame)
     for symbol, rows in frame.groupby("symbol", sort=True, observed=True):
         target = folder / symbol_folder(str(symbol))
         target.mkdir(parents=True)
         ordered = rows.sort_values("timestamp", kind="stable")
         for period, part in ordered.groupby(periods(ordered["timestamp"]), sort=True):
-            table_bytes_to(target / f"{period}.parquet", part, schema)
+            table_bytes_to(target / f"{period}.parquet", counts.attach(part, counted), schema)
+            counted = {}  # told once: a reader adds up all parts
 
 
 def copy_parts(path: Path, files: Mapping[tuple[str, str], Path]) -> None:
@@ -299,23 +304,42 @@ def read_table(path: Path, schema: Schema) -> pd.DataFrame:
         BrokenArtifact: a file is not Parquet, or its columns do not follow the schema.
     """
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
-    tables = []
-    for file in sorted(path.rglob("*.parquet")):
-        if any(p.startswith("_") for p in file.relative_to(path).parts[:-1]):
-            continue
-        try:
-            table = pq.read_table(file)
-        except (pa.ArrowInvalid, OSError) as cause:
-            raise BrokenArtifact(file, f"is not a readable Parquet file ({cause})") from cause
-        _check_read(file, table.schema, schema)
-        tables.append(table)
+    files = sorted(path.rglob("*.parquet"))
+    shown = [file for file in files if not any(p.startswith("_") for p in file.relative_to(path).parts[:-1])]
+    tables = [_read(file, schema) for file in shown]
     if not tables:
         empty: pd.DataFrame = _arrow_schema(schema, list(schema.required)).empty_table().to_pandas()
         return empty
-    frame: pd.DataFrame = pa.concat_tables(tables, promote_options="default").to_pandas()
-    return counts.attach(frame, counts.total(_counted(table.schema) for table in tables))
+    return _to_frame(pa.concat_tables(tables, promote_options="default"), tables)
+
+
+def read_part(file: Path, schema: Schema) -> pd.DataFrame:
+    """Read one Parquet file.
+
+    Raises:
+        BrokenArtifact: as `read_table`.
+    """
+    table = _read(file, schema)
+    return _to_frame(table, [table])
+
+
+def _read(file: Path, schema: Schema) -> pa.Table:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(file)
+    except (pa.ArrowInvalid, OSError) as cause:
+        raise BrokenArtifact(file, f"is not a readable Parquet file ({cause})") from cause
+    _check_read(file, table.schema, schema)
+    return table
+
+
+def _to_frame(table: pa.Table, parts: list[pa.Table]) -> pd.DataFrame:
+    """The frame of a table, with what was counted while its parts were made."""
+    frame: pd.DataFrame = table.to_pandas()
+    return counts.attach(frame, counts.total(_counted(part.schema) for part in parts))
 
 
 def _counted(schema: pa.Schema) -> dict[str, int]:

@@ -3,7 +3,9 @@
 A stage that works bar by bar (features, labels) is computed one (symbol, period) at a time. A part's key is the hash
 of everything its bytes depend on: the bars it reads, look-back and look-ahead included, its knobs, its code and the
 libraries that compute and write it. So a nightly run computes the new period alone, and incremental output equals a
-full rebuild byte for byte: both copy the same parts. The cache is bounded, shared by branches, and safe to delete.
+full rebuild byte for byte: both copy the same parts. A period that has grown since is continued from the part it had
+before: rows whose look-ahead was complete stand, the others and the new ones are computed. The cache is bounded, shared
+by branches, and safe to delete.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from betti import code, io, progress
+from betti import code, counts, io, progress
 from betti.errors import BettiError
 from betti.schemas import BARS, Schema
 
@@ -83,14 +85,13 @@ def _base(recipe: Recipe) -> bytes:
     return hashlib.blake2b("\0".join(facts).encode()).digest()
 
 
-def _numbers(bars: pd.DataFrame) -> tuple[NDArray[Any], NDArray[Any]]:
-    """The bars as bytes to hash: times, and every numeric column in the schema's order."""
+def _rows(bars: pd.DataFrame) -> NDArray[Any]:
+    """The bars as bytes to hash: a row of times and every numeric column, in the schema's order, for each."""
     import numpy as np
 
     columns = [name for name in BARS.names[2:] if name in bars.columns]
-    values = np.ascontiguousarray(bars[columns].to_numpy(dtype="float64"))
     times = bars["timestamp"].astype("int64").to_numpy(dtype="int64")
-    return times, values
+    return np.column_stack([times.view("float64"), bars[columns].to_numpy(dtype="float64")])
 
 
 def build(bars: pd.DataFrame, recipe: Recipe, cache_folder: Path) -> dict[tuple[str, str], Path]:
@@ -113,7 +114,7 @@ def build(bars: pd.DataFrame, recipe: Recipe, cache_folder: Path) -> dict[tuple[
     for job in progress.track(plan, recipe.what):
         file = known.get(job.key)
         if file is None or not _whole(file):
-            file = _compute(job, recipe, cache_folder)
+            file = _keep(_computed(job, recipe, known), job, recipe, cache_folder)
         files[job.symbol, job.period] = file
     return files
 
@@ -138,12 +139,25 @@ def _digest(file: Path) -> str:
 
 @dataclass(frozen=True)
 class _Job:
+    """One part to be.
+
+    Attributes:
+        symbol, period: which.
+        bars: its bars, after those it looks back on, before those it looks ahead to.
+        first, last: timestamps of its own bars.
+        start: how many of `bars` come before them.
+        key: the hash of all it depends on.
+        earlier: keys of the same part when there were fewer bars -> how many of `bars` there were, the most first.
+    """
+
     symbol: str
     period: str
     bars: pd.DataFrame
     first: pd.Timestamp
     last: pd.Timestamp
+    start: int
     key: str
+    earlier: Mapping[str, int]
 
 
 def _jobs(symbol: str, bars: pd.DataFrame, recipe: Recipe, base: bytes) -> list[_Job]:
@@ -151,33 +165,65 @@ def _jobs(symbol: str, bars: pd.DataFrame, recipe: Recipe, base: bytes) -> list[
     import numpy as np
 
     names = io.periods(bars["timestamp"]).to_numpy(dtype=object)
-    times, values = _numbers(bars)
+    rows, stamps = _rows(bars), bars["timestamp"]
+    days = stamps.dt.floor("D").to_numpy()
+    midnights = np.flatnonzero(np.r_[False, days[1:] != days[:-1]])
     starts = np.flatnonzero(np.r_[True, names[1:] != names[:-1]])
     ends = np.r_[starts[1:], len(names)]
     jobs = []
-    for start, end in zip(starts, ends, strict=True):
+    for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
         low, high = max(0, start - recipe.back), min(len(bars), end + recipe.ahead)
-        key = hashlib.blake2b(base, digest_size=20)
-        key.update(f"{symbol}|{names[start]}|{','.join(bars.columns)}".encode())
-        key.update(times[low:high].tobytes())
-        key.update(values[low:high].tobytes())
-        stamps = bars["timestamp"]
-        jobs.append(
-            _Job(symbol, names[start], bars.iloc[low:high], stamps.iloc[start], stamps.iloc[end - 1], key.hexdigest())
-        )
+        head = base + f"{symbol}|{names[start]}|{','.join(bars.columns)}".encode()
+        nights = midnights[(midnights > start) & (midnights < high)].tolist()
+        *earlier, key = _digests(head, rows, low, [*nights, high])
+        counts = {name: night - low for name, night in zip(reversed(earlier), reversed(nights), strict=True)}
+        own = stamps.iloc[start], stamps.iloc[end - 1]
+        jobs.append(_Job(symbol, names[start], bars.iloc[low:high], *own, start - low, key, counts))
     return jobs
 
 
-def _compute(job: _Job, recipe: Recipe, cache_folder: Path) -> Path:
-    """Compute one part into the cache; its file is named after its key and its content."""
+def _digests(head: bytes, rows: NDArray[Any], low: int, stops: list[int]) -> list[str]:
+    """The hash of `head` and the rows from `low` up to each stop, in ascending order."""
+    running, found = hashlib.blake2b(head, digest_size=20), []
+    for stop in stops:
+        running.update(rows[low:stop].tobytes())
+        found.append(running.hexdigest())
+        low = stop
+    return found
+
+
+def _computed(job: _Job, recipe: Recipe, known: Mapping[str, Path]) -> pd.DataFrame:
+    """The part's table: continued from the latest earlier one that the cache holds, or all of it."""
+    import pandas as pd
+
+    for key, bars_then in job.earlier.items():
+        stands = min(bars_then - recipe.ahead, len(job.bars)) - job.start  # own rows whose look-ahead was complete
+        file = known.get(key)
+        if stands < 1:
+            break
+        if file is None or not _whole(file):
+            continue
+        last = job.bars["timestamp"].iloc[job.start + stands - 1]
+        whole = io.read_part(file, recipe.schema)
+        before: pd.DataFrame = whole[whole["timestamp"] <= last]
+        if last >= job.last:
+            return before
+        since = recipe.compute(job.bars.iloc[max(0, job.start + stands - recipe.back) :].reset_index(drop=True))
+        since = since[(since["timestamp"] > last) & (since["timestamp"] <= job.last)]
+        return counts.attach(pd.concat([before, since]), counts.total([counts.of(before), counts.of(since)]))
     table = recipe.compute(job.bars.reset_index(drop=True))
-    own = table[(table["timestamp"] >= job.first) & (table["timestamp"] <= job.last)]
+    own: pd.DataFrame = table[(table["timestamp"] >= job.first) & (table["timestamp"] <= job.last)]
+    return own
+
+
+def _keep(table: pd.DataFrame, job: _Job, recipe: Recipe, cache_folder: Path) -> Path:
+    """Put one part into the cache; its file is named after its key and its content."""
     # The name carries the process (a dead one's is swept) and a random suffix: two threads may compute one part, and
     # the last rename wins.
     scratch = cache_folder / ".tmp" / f"{os.getpid()}-{os.urandom(6).hex()}"
     scratch.parent.mkdir(exist_ok=True)
     try:
-        io.table_bytes_to(scratch, own, recipe.schema)
+        io.table_bytes_to(scratch, table, recipe.schema)
         if code.edited(*recipe.modules, "betti.io", "betti.parts"):
             raise CodeEdited(recipe.what)
         file = cache_folder / f"{job.key}-{_digest(scratch)}.parquet"

@@ -106,6 +106,31 @@ def test_appending_computes_the_last_month_alone(tmp_path):
     assert len(after.calls) == 1
 
 
+def test_a_night_costs_its_own_bars_and_equals_a_full_rebuild(tmp_path):
+    laid_out(tmp_path, market(150), tmp_path / "cache")
+    for rows in range(152, 202, 2):
+        night = Counted()
+        found = laid_out(tmp_path, market(rows), tmp_path / "cache", night)
+        # Two new bars, two whose look-ahead is complete now, and what they look back on.
+        assert all(bars <= BACK + 2 * AHEAD for _, bars in night.calls)
+        assert found == laid_out(tmp_path / "full", market(rows), tmp_path / f"empty-{rows}")
+
+
+def test_a_part_is_not_continued_from_a_broken_one(tmp_path):
+    laid_out(tmp_path, market(190), tmp_path / "cache")
+    for file in (tmp_path / "cache").glob("*.parquet"):
+        file.write_bytes(file.read_bytes()[:-7] + b"garbage")
+    found = laid_out(tmp_path, market(192), tmp_path / "cache")
+    assert found == laid_out(tmp_path / "full", market(192), tmp_path / "empty")
+
+
+def test_a_part_is_not_continued_past_a_correction(tmp_path):
+    laid_out(tmp_path, market(190), tmp_path / "cache")
+    bars = corrected(market(192), 187)
+    found = laid_out(tmp_path, bars, tmp_path / "cache")
+    assert found == laid_out(tmp_path / "full", bars, tmp_path / "empty")
+
+
 def test_appending_beside_a_border_also_computes_the_part_that_looks_ahead_into_it(tmp_path):
     january = 62  # 31 days of two bars
     laid_out(tmp_path, market(january + 1), tmp_path / "cache")

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 import pandas as pd
 from numpy.lib.stride_tricks import sliding_window_view
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from betti import counts
-from betti.errors import BadParam
+from betti.errors import BadParam, UnknownName
 from betti.progress import tell
 from betti.topology import descriptors, embedding, native, vectorisation
 from betti.topology.persistence import persistence_batch
@@ -84,6 +84,17 @@ def parts(*, extras: Sequence[str] = (), **_: object) -> tuple[str, ...]:
     return tuple(f"{descriptors.FOLDER.package}.{name}" for name in extras)
 
 
+def _registered(extras: tuple[str, ...]) -> tuple[str, ...]:
+    """Extras as params.yaml names them: refused with their place there, before any stage runs."""
+    known = descriptors.FOLDER.names()
+    for name in extras:
+        if name not in known:
+            raise UnknownName("descriptor in params.yaml features.topology.extras:", name, known)
+        if extras.count(name) > 1:
+            raise BadParam("features.topology.extras", list(extras), f"'{name}' is named more than once")
+    return extras
+
+
 def compute(
     bars: pd.DataFrame,
     *,
@@ -95,7 +106,7 @@ def compute(
     layers: Annotated[int, Field(ge=1, le=50)] = 5,
     grid_max: Annotated[float, Field(gt=0, le=100)] = 2.0,
     backend: str = "auto",
-    extras: tuple[str, ...] = (),
+    extras: Annotated[tuple[str, ...], AfterValidator(_registered)] = (),
 ) -> pd.DataFrame:
     """The topological numbers of one symbol.
 
@@ -113,8 +124,9 @@ def compute(
             with an earlier one take the window that ended `stride` bars before it.
 
     Returns:
-        One row per bar, `columns(...)` in float64; NaN in the first `lookback(...)` rows. Carries how many windows
-        each algorithm took (`betti.counts`), by the names in `betti.topology.native.Tally`.
+        One row per bar, `columns(...)` in float64; NaN in the first `lookback(...)` rows. Carries how many of the
+        windows that ended at the other rows each algorithm took (`betti.counts`), by the names in
+        `betti.topology.native.Tally`.
 
     Raises:
         BadParam: the window is too short for the embedding.
@@ -128,7 +140,10 @@ def compute(
     ends = _ends(times, window, stride)[warm_up:]
     if len(ends):
         used, which = np.unique(ends, return_inverse=True)
-        numbers = _described(bars["close"].to_numpy(dtype="float64"), used, stride, embed, tally)
+        closes, carried = bars["close"].to_numpy(dtype="float64"), int(np.searchsorted(used, warm_up))
+        # A window that ended in the warm-up counts where it ended: sums over slices are those of the whole.
+        earlier = _described(closes, used[:carried], stride, embed, native.Tally())
+        numbers = np.concatenate([earlier, _described(closes, used[carried:], stride, embed, tally)])
         table[warm_up:, : numbers.shape[1]] = numbers[which]
     if stride > 1:
         table[warm_up:, -1] = np.arange(warm_up, len(bars)) - ends

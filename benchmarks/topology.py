@@ -91,23 +91,22 @@ def vectorisation(closes: np.ndarray) -> None:
     from gtda.diagrams import BettiCurve, PersistenceEntropy, PersistenceLandscape
     from gtda.homology import VietorisRipsPersistence
 
+    from betti.topology.planar import planar_persistence
     from betti.topology.vectorisation import fixed_grid
-    from betti.topology.vectors import describe, row_length
+    from betti.topology.vectors import described
 
-    triples = VietorisRipsPersistence(homology_dimensions=(0, 1), n_jobs=1).fit_transform(clouds(closes, 1332, 2, 6))
+    points = clouds(closes, 1332, 2, 6)
+    triples = VietorisRipsPersistence(homology_dimensions=(0, 1), n_jobs=1).fit_transform(points)
     transformers = [
         BettiCurve(n_bins=100, n_jobs=1).fit(triples),
         PersistenceEntropy(n_jobs=1).fit(triples),
         PersistenceLandscape(n_layers=5, n_bins=100, n_jobs=1).fit(triples),
     ]
-    grid, row = fixed_grid(2.0, 100), np.empty(row_length(100, 5))
-    diagrams = []
-    for cloud in triples.astype(np.float64):
-        kept = cloud[cloud[:, 1] > cloud[:, 0]]
-        diagrams.append((kept[kept[:, 2] == 0][:, 1].copy(), kept[kept[:, 2] == 1][:, :2].copy()))
+    grid = fixed_grid(2.0, 100)
+    batch = planar_persistence(points[:, :, 0].copy(), points[:, :, 1].copy())
 
     def ours() -> float:
-        return timed(lambda: [describe(components, holes, grid, 5, row) for components, holes in diagrams])
+        return timed(lambda: described(batch, grid, 5))
 
     def theirs() -> float:
         return timed(lambda: [transformer.transform(triples) for transformer in transformers])

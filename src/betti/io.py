@@ -7,7 +7,6 @@ What does not belong here: where an artifact lies (`betti.catalog`), or what a c
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
@@ -50,7 +49,6 @@ __all__ = [
 ]
 
 TABLE_FILE = "table.parquet"
-_COUNTS = b"betti.counts"  # in a Parquet file's metadata
 T = TypeVar("T", bound="BaseModel")
 V = TypeVar("V")
 
@@ -212,9 +210,8 @@ def _to_arrow(frame: pd.DataFrame, schema: Schema) -> pa.Table:
                 raise BrokenArtifact(schema.name, f"column {field.name} is not {field.type}: {cause}") from cause
         if not field.nullable and columns[-1].null_count:
             raise BrokenArtifact(schema.name, f"column {field.name} has {columns[-1].null_count} nulls")
-    counted = counts.of(frame)
-    metadata = {_COUNTS: json.dumps(counted, sort_keys=True)} if counted else None
-    return pa.Table.from_arrays(columns, schema=arrow.with_metadata(metadata))
+    metadata = counts.metadata(frame)  # where it is empty it is not given: it would be written all the same
+    return pa.Table.from_arrays(columns, schema=arrow.with_metadata(metadata) if metadata else arrow)
 
 
 def table_bytes_to(path: Path, frame: pd.DataFrame, schema: Schema) -> None:
@@ -303,15 +300,13 @@ def read_table(path: Path, schema: Schema) -> pd.DataFrame:
     Raises:
         BrokenArtifact: a file is not Parquet, or its columns do not follow the schema.
     """
-    import pyarrow as pa
-
     files = sorted(path.rglob("*.parquet"))
     shown = [file for file in files if not any(p.startswith("_") for p in file.relative_to(path).parts[:-1])]
     tables = [_read(file, schema) for file in shown]
     if not tables:
         empty: pd.DataFrame = _arrow_schema(schema, list(schema.required)).empty_table().to_pandas()
         return empty
-    return _to_frame(pa.concat_tables(tables, promote_options="default"), tables)
+    return _to_frame(tables)
 
 
 def read_part(file: Path, schema: Schema) -> pd.DataFrame:
@@ -320,8 +315,7 @@ def read_part(file: Path, schema: Schema) -> pd.DataFrame:
     Raises:
         BrokenArtifact: as `read_table`.
     """
-    table = _read(file, schema)
-    return _to_frame(table, [table])
+    return _to_frame([_read(file, schema)])
 
 
 def _read(file: Path, schema: Schema) -> pa.Table:
@@ -336,16 +330,12 @@ def _read(file: Path, schema: Schema) -> pa.Table:
     return table
 
 
-def _to_frame(table: pa.Table, parts: list[pa.Table]) -> pd.DataFrame:
-    """The frame of a table, with what was counted while its parts were made."""
-    frame: pd.DataFrame = table.to_pandas()
-    return counts.attach(frame, counts.total(_counted(part.schema) for part in parts))
+def _to_frame(parts: list[pa.Table]) -> pd.DataFrame:
+    """The frame of all parts, with what was counted while they were made."""
+    import pyarrow as pa
 
-
-def _counted(schema: pa.Schema) -> dict[str, int]:
-    """What was counted while a part was made."""
-    found: dict[str, int] = json.loads((schema.metadata or {}).get(_COUNTS, b"{}"))
-    return found
+    frame = pa.concat_tables(parts, promote_options="default").to_pandas()
+    return counts.attach(frame, counts.total(counts.of_metadata(part.schema.metadata) for part in parts))
 
 
 def _check_read(file: Path, found: pa.Schema, schema: Schema) -> None:

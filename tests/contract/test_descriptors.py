@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from betti import code
 from betti.errors import UnknownName
 from betti.topology import descriptors
 from betti.topology.persistence import persistence_batch
@@ -55,17 +54,6 @@ windows = st.lists(st.tuples(components(), pairs()).map(list), min_size=1, max_s
 
 
 # --- the folder
-
-
-def test_every_registered_file_imports_here() -> None:
-    assert NAMES
-    assert descriptors.FOLDER.failures() == {}
-
-
-@every_descriptor
-def test_it_imports_no_other(name: str) -> None:
-    others = {f"{descriptors.FOLDER.package}.{other}" for other in NAMES if other != name}
-    assert not others & set(code.closure(f"{descriptors.FOLDER.package}.{name}"))
 
 
 def test_an_unknown_name_is_answered_with_the_known_ones() -> None:

@@ -10,9 +10,10 @@ import sys
 import pytest
 
 from betti import code, features, labelling, models, sources, splits
+from betti.topology import descriptors
 from tests.conftest import REPOSITORY
 
-FOLDERS = [features.FOLDER, labelling.FOLDER, models.FOLDER, sources.FOLDER, splits.FOLDER]
+FOLDERS = [features.FOLDER, labelling.FOLDER, models.FOLDER, sources.FOLDER, splits.FOLDER, descriptors.FOLDER]
 CORE = sorted((REPOSITORY / "src" / "betti").rglob("*.py"))
 
 

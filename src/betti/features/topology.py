@@ -126,7 +126,7 @@ def compute(
     Returns:
         One row per bar, `columns(...)` in float64; NaN in the first `lookback(...)` rows. Carries how many of the
         windows that ended at the other rows each algorithm took (`betti.counts`), by the names in
-        `betti.topology.native.Tally`.
+        `betti.topology.native.Tally`; nothing where another engine than the native one computed them.
 
     Raises:
         BadParam: the window is too short for the embedding.
@@ -147,7 +147,8 @@ def compute(
         table[warm_up:, : numbers.shape[1]] = numbers[which]
     if stride > 1:
         table[warm_up:, -1] = np.arange(warm_up, len(bars)) - ends
-    return counts.attach(pd.DataFrame(table, index=bars.index, columns=list(names)), vars(tally))
+    counted = vars(tally) if backend in _COMPILED else {}  # another backend does not say what it took
+    return counts.attach(pd.DataFrame(table, index=bars.index, columns=list(names)), counted)
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
+from betti import counts
 from betti.errors import BadInput
 from betti.features._sets import declared
 
@@ -80,4 +81,4 @@ def _aligned(tables: Mapping[str, pd.DataFrame], chosen: Mapping[str, str]) -> p
         blocks.append(tables[family].set_index(["symbol", "timestamp"])[names])
     joined = pd.concat(blocks, axis=1, join="inner")[list(chosen)].reset_index()
     joined = joined.sort_values(["symbol", "timestamp"], kind="stable").reset_index(drop=True)
-    return joined[["timestamp", "symbol", *chosen]]
+    return counts.attach(joined[["timestamp", "symbol", *chosen]], {})  # a set is no family: nothing was counted

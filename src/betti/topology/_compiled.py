@@ -16,20 +16,35 @@ from typing import Any, TypeVar, cast
 
 import numba
 
-__all__ = ["compiled"]
+__all__ = ["entry", "inlined", "inner"]
 
 _MARK = b"_compiled import"  # in the sources whose functions are compiled
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def compiled(function: F) -> F:
+def entry(function: F) -> F:
     """Machine code for a function of arrays and numbers: IEEE arithmetic in the order written, no interpreter lock."""
+    return _compiled(function)
+
+
+def inner(function: F) -> F:
+    """The same for a function that compiled code alone calls: without a door to Python it compiles sooner."""
+    return _compiled(function, no_cpython_wrapper=True)
+
+
+def inlined(function: F) -> F:
+    """The same for a function with one caller, into which it goes: compiled once, not once more with each caller."""
+    return _compiled(function, no_cpython_wrapper=True, inline="always")
+
+
+def _compiled(function: F, **options: object) -> F:
     config: Any = numba.config  # its attributes are made at import
+    njit: Any = numba.njit  # its stub lacks options that it takes
     chosen = config.CACHE_DIR
     config.CACHE_DIR = chosen or _FOLDER
     try:
-        return cast("F", numba.njit(cache=True, nogil=True)(function))
+        return cast("F", njit(cache=True, nogil=True, no_cfunc_wrapper=True, **options)(function))
     finally:
         config.CACHE_DIR = chosen
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from betti.topology._compiled import compiled
+from betti.topology._compiled import inner
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,31 +26,31 @@ for _k in range(64):
     _POWER[((0x03F79D71B4CB0A89 << _k) % 2**64) >> 58] = _k
 
 
-@compiled
+@inner
 def words(members: int) -> int:
     """Words that hold sets of integers below `members`; at least one."""
     return max(1, (members + 63) >> 6)
 
 
-@compiled
+@inner
 def has(row: Words, member: int) -> bool:
     """Whether an integer is a member."""
     return bool((row[member >> 6] >> np.uint64(member & 63)) & _ONE != 0)
 
 
-@compiled
+@inner
 def flip(row: Words, member: int) -> None:
     """Put a member in, or take it out."""
     row[member >> 6] ^= _ONE << np.uint64(member & 63)
 
 
-@compiled
+@inner
 def lowest_bit(word: np.uint64) -> int:
     """The place of the lowest bit of a word that is not zero."""
     return int(_POWER[((word & (~word + _ONE)) * _SEQUENCE) >> np.uint64(58)])
 
 
-@compiled
+@inner
 def highest(row: Words, start: int) -> int:
     """The largest member below 64 x (start + 1); -1 without one."""
     for w in range(start, -1, -1):

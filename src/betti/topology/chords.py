@@ -25,11 +25,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from betti.topology._compiled import compiled
+from betti.topology._compiled import inlined, inner
 from betti.topology.faces import leads_inside
 from betti.topology.grid import lune_box
 from betti.topology.neighbourhood import in_lune
-from betti.topology.order import precedes, square
+from betti.topology.order import in_buckets, precedes, square
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -45,10 +45,9 @@ __all__ = ["filling_chord"]
 _GROWTH = 2.0  # of the squared length, from one shell of chords to the next
 _DISC_PAYS = 8  # the search for an empty disc pays where corners squared exceed this many times the points
 _SLACK = 1e-9
-_FEW = 32  # up to here a plain insertion sort is faster
 
 
-@compiled
+@inlined
 def filling_chord(
     x: Floats, y: Floats, grid: Grid, corners: Indices, longest: float, left: Indices, right: Indices
 ) -> float:
@@ -64,7 +63,9 @@ def filling_chord(
     if len(corners) ** 2 > _DISC_PAYS * len(x):
         low = max(low, 3.0 * _empty_disc(x, y, corners) * (1 - _SLACK))
         growth = 1.1
-    u, v, farther = x[corners], y[corners], np.empty(len(corners))
+    u, v, farther = (np.empty(len(corners)), np.empty(len(corners)), np.empty(len(corners)))
+    for k in range(len(corners)):
+        u[k], v[k] = x[corners[k]], y[corners[k]]
     while True:
         high = low * growth
         starts, ends, lengths, beyond = _chords(u, v, low, high)
@@ -79,22 +80,20 @@ def filling_chord(
         low = high
 
 
-@compiled
-def _ascending(values: Floats) -> Integers:
-    """The places of values in ascending order."""
-    if len(values) > _FEW:
-        return np.argsort(values)
-    order = np.empty(len(values), np.int64)
-    for p in range(len(values)):
-        q = p
-        while q > 0 and values[order[q - 1]] > values[p]:
+@inner
+def _ascending(values: Floats) -> Indices:
+    """The places of positive values in ascending order."""
+    order = in_buckets(values)
+    for p in range(1, len(order)):
+        place, q = order[p], p
+        while q > 0 and values[order[q - 1]] > values[place]:
             order[q] = order[q - 1]
             q -= 1
-        order[q] = p
+        order[q] = place
     return order
 
 
-@compiled
+@inner
 def _chords(u: Floats, v: Floats, low: float, high: float) -> tuple[Indices, Indices, Floats, bool]:
     """Chords that start and end inside the face with low <= squared length < high; whether there are longer ones.
 
@@ -113,7 +112,7 @@ def _chords(u: Floats, v: Floats, low: float, high: float) -> tuple[Indices, Ind
             length = square(pu, pv, u[q], v[q])
             room += low <= length < high
             beyond |= length >= high
-    first, second, lengths = np.empty(room, np.uint32), np.empty(room, np.uint32), np.empty(room)
+    first, second, lengths = (np.empty(room, np.uint32), np.empty(room, np.uint32), np.empty(room))
     found = 0
     for p in range(m - 2 if room > 0 else 0):
         pu, pv = u[p], v[p]
@@ -125,7 +124,7 @@ def _chords(u: Floats, v: Floats, low: float, high: float) -> tuple[Indices, Ind
     return first[:found], second[:found], lengths[:found], beyond
 
 
-@compiled
+@inner
 def _is_flanked(
     u: Floats,
     v: Floats,
@@ -169,7 +168,7 @@ def _is_flanked(
     return on_left > 0 and on_right > 0
 
 
-@compiled
+@inner
 def _corners_reach(
     u: Floats, v: Floats, corners: Indices, k: int, others: Indices, count: int, a: int, b: int, length: float
 ) -> bool:
@@ -181,7 +180,7 @@ def _corners_reach(
     return False
 
 
-@compiled
+@inner
 def _is_critical(
     x: Floats, y: Floats, grid: Grid, a: int, b: int, length: float, left: Indices, right: Indices
 ) -> bool:
@@ -212,7 +211,7 @@ def _is_critical(
     return on_left > 0 and on_right > 0
 
 
-@compiled
+@inner
 def _reaches(x: Floats, y: Floats, c: int, others: Indices, count: int, a: int, b: int, length: float) -> bool:
     """Whether an edge from c to one of the first `count` others comes before {a, b}."""
     for k in range(count):
@@ -222,7 +221,7 @@ def _reaches(x: Floats, y: Floats, c: int, others: Indices, count: int, a: int, 
     return False
 
 
-@compiled
+@inner
 def _empty_disc(x: Floats, y: Floats, corners: Indices) -> float:
     """Squared radius of a disc without points whose centre is inside the face; 0 when none was found.
 
@@ -239,7 +238,7 @@ def _empty_disc(x: Floats, y: Floats, corners: Indices) -> float:
         gap = math.sqrt(length)
         if gap == 0.0:
             break
-        to_u, to_v = u + (u - x[nearest]) / gap * step, v + (v - y[nearest]) / gap * step
+        to_u, to_v = (u + (u - x[nearest]) / gap * step, v + (v - y[nearest]) / gap * step)
         there, nearest_there = _nearest(x, y, to_u, to_v)
         if there > length:
             u, v, length, nearest = to_u, to_v, there, nearest_there
@@ -250,7 +249,7 @@ def _empty_disc(x: Floats, y: Floats, corners: Indices) -> float:
     return best
 
 
-@compiled
+@inner
 def _nearest(x: Floats, y: Floats, u: float, v: float) -> tuple[float, int]:
     """Squared distance from (u, v) to the nearest point, and that point."""
     best, nearest = np.inf, 0
@@ -261,7 +260,7 @@ def _nearest(x: Floats, y: Floats, u: float, v: float) -> tuple[float, int]:
     return best, nearest
 
 
-@compiled
+@inner
 def _contains(x: Floats, y: Floats, corners: Indices, u: float, v: float) -> bool:
     """Whether (u, v) is inside the face: a ray crosses its boundary an odd number of times (a dangling edge twice)."""
     inside = False

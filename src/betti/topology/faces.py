@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from betti.topology._compiled import compiled
+from betti.topology._compiled import inner
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -43,7 +43,7 @@ class Faces(NamedTuple):
     plane: bool
 
 
-@compiled
+@inner
 def trace(x: Floats, y: Floats, edges: Edges) -> Faces:
     """The faces of a connected graph with no two edges in one direction at a vertex."""
     starts, leaving, place = _star(x, y, edges)
@@ -54,8 +54,9 @@ def trace(x: Floats, y: Floats, edges: Edges) -> Faces:
         v = edges.i[twin >> 1] if twin % 2 == 0 else edges.j[twin >> 1]
         clockwise = place[twin] - 1
         following[half] = leaving[clockwise if clockwise >= starts[v] else starts[v + 1] - 1]
-    left = np.full(halves, -1, np.int64)
-    first = np.empty(halves, np.int64)
+    left, first = np.empty(halves, np.int64), np.empty(halves, np.int64)
+    for half in range(halves):
+        left[half] = -1
     count = 0
     for half in range(halves):
         if left[half] < 0:
@@ -73,7 +74,7 @@ def trace(x: Floats, y: Floats, edges: Edges) -> Faces:
     return Faces(first[:count], following, left, outer, len(x) - len(edges.i) + count == 2)
 
 
-@compiled
+@inner
 def _star(x: Floats, y: Floats, edges: Edges) -> tuple[Integers, Integers, Integers]:
     """Half-edges leaving each vertex, counterclockwise from the left: leaving[starts[v] : starts[v + 1]] at vertex v.
 
@@ -84,9 +85,11 @@ def _star(x: Floats, y: Floats, edges: Edges) -> tuple[Integers, Integers, Integ
     for e in range(count):
         starts[edges.i[e] + 1] += 1
         starts[edges.j[e] + 1] += 1
-    starts = np.cumsum(starts)
-    filled = starts[:-1].copy()
-    leaving, angles, place = np.empty(2 * count, np.int64), np.empty(2 * count), np.empty(2 * count, np.int64)
+    filled = np.empty(len(x), np.int64)
+    for v in range(len(x)):
+        filled[v] = starts[v]
+        starts[v + 1] += starts[v]
+    leaving, angles, place = (np.empty(2 * count, np.int64), np.empty(2 * count), np.empty(2 * count, np.int64))
     for half in range(2 * count):
         e = half >> 1
         tail, head = (edges.i[e], edges.j[e]) if half % 2 == 0 else (edges.j[e], edges.i[e])
@@ -102,7 +105,7 @@ def _star(x: Floats, y: Floats, edges: Edges) -> tuple[Integers, Integers, Integ
     return starts, leaving, place
 
 
-@compiled
+@inner
 def _turn(dx: float, dy: float) -> float:
     """Grows with the angle of (dx, dy) over (-pi, pi], from -2 to 2, without trigonometry."""
     share = dy / (abs(dx) + abs(dy))
@@ -111,7 +114,7 @@ def _turn(dx: float, dy: float) -> float:
     return 2.0 - share if dy >= 0 else -2.0 - share
 
 
-@compiled
+@inner
 def walk(edges: Edges, faces: Faces, face: int, corners: Indices) -> int:
     """Write the vertices round a face into `corners`, in order; how many corners it has.
 
@@ -127,7 +130,7 @@ def walk(edges: Edges, faces: Faces, face: int, corners: Indices) -> int:
             return count
 
 
-@compiled
+@inner
 def leads_inside(u: Floats, v: Floats, at: int, towards: int) -> bool:
     """Whether the direction from one corner of a face towards another leads into the face, on the left of its corners.
 

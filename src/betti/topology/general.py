@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from betti.topology._compiled import compiled
+from betti.topology._compiled import entry, inner
 from betti.topology.bits import flip, has, highest, lowest_bit, words
 from betti.topology.order import joined
 
@@ -70,7 +70,7 @@ class _Shell(NamedTuple):
     closed: Floats
 
 
-@compiled
+@entry
 def squared_distances(points: Floats) -> Floats:
     """Squared Euclidean distances (n, n) of points (n, d), exactly symmetric."""
     n, dimension = points.shape
@@ -85,7 +85,7 @@ def squared_distances(points: Floats) -> Floats:
     return lengths
 
 
-@compiled
+@entry
 def general_persistence(lengths: Floats, growth: float) -> tuple[Floats, Floats]:
     """H0 deaths and H1 pairs of n vertices, in units of `lengths`.
 
@@ -128,7 +128,7 @@ def general_persistence(lengths: Floats, growth: float) -> tuple[Floats, Floats]
         shell = _entered(lengths, low, high, state)
 
 
-@compiled
+@inner
 def _longest_neighbourhood_edge(lengths: Floats) -> float:
     """The longest edge with nothing strictly nearer to both its ends: no birth and no merge comes later."""
     n = len(lengths)
@@ -149,7 +149,7 @@ def _longest_neighbourhood_edge(lengths: Floats) -> float:
     return longest
 
 
-@compiled
+@inner
 def _nearest(lengths: Floats) -> Integers:
     """A few nearest vertices of each, nearest first."""
     n = len(lengths)
@@ -166,7 +166,7 @@ def _nearest(lengths: Floats) -> Integers:
     return near
 
 
-@compiled
+@inner
 def _parted(lengths: Floats, near: Integers, a: int, b: int) -> bool:
     """Whether one of the nearest vertices of a is nearer to both a and b than they are to each other."""
     for t in range(near.shape[1]):
@@ -176,7 +176,7 @@ def _parted(lengths: Floats, near: Integers, a: int, b: int) -> bool:
     return False
 
 
-@compiled
+@inner
 def _edges(lengths: Floats, low: float, high: float) -> tuple[Integers, Integers]:
     """Edges with low < length <= high, in the strict order: smaller indices, larger indices."""
     n, count = len(lengths), 0
@@ -194,7 +194,7 @@ def _edges(lengths: Floats, low: float, high: float) -> tuple[Integers, Integers
     return first[order], second[order]
 
 
-@compiled
+@inner
 def _entered(lengths: Floats, low: float, high: float, state: _State) -> _Shell:
     """Let the edges with low < length <= high enter."""
     n = len(lengths)
@@ -233,13 +233,13 @@ def _entered(lengths: Floats, low: float, high: float, state: _State) -> _Shell:
     return _Shell(merges[:merged], births[:born], relations[:related], closed[:related])
 
 
-@compiled
+@inner
 def _doubled(rows: Integers) -> Integers:
     """The same rows with as many free ones after them."""
     return np.concatenate((rows, rows))
 
 
-@compiled
+@inner
 def _fill_lune(common: Words, a: int, b: int, lune: Words) -> bool:
     """The common neighbours of a and b; whether there are any."""
     anything = np.uint64(0)
@@ -250,7 +250,7 @@ def _fill_lune(common: Words, a: int, b: int, lune: Words) -> bool:
     return bool(anything != 0)
 
 
-@compiled
+@inner
 def _spans(common: Words, lune: Words, c: int) -> bool:
     """Whether every other member of the lune is a neighbour of its member c: it is connected then."""
     missed = np.uint64(0)
@@ -259,7 +259,7 @@ def _spans(common: Words, lune: Words, c: int) -> bool:
     return bool(missed == 0)
 
 
-@compiled
+@inner
 def _nearest_in(lune: Words, lengths: Floats, a: int, b: int) -> int:
     """The member with the smallest sum of lengths to a and b: short apexes make for short recursions."""
     best, nearest = np.inf, -1
@@ -273,7 +273,7 @@ def _nearest_in(lune: Words, lengths: Floats, a: int, b: int) -> int:
     return nearest
 
 
-@compiled
+@inner
 def _leave_component(common: Words, lune: Words, reached: Words, c: int) -> int:
     """Take the component of c out of the lune; a member of what is left, -1 when nothing is."""
     reached[:] = 0
@@ -297,7 +297,7 @@ def _leave_component(common: Words, lune: Words, reached: Words, c: int) -> int:
         flip(reached, c)
 
 
-@compiled
+@inner
 def _resolved(apex: Places, place: Places, coordinates: Words, known: int, a: int, b: int) -> tuple[Words, int]:
     """Give edge {a, b} its row of coordinates, and whatever edges it rests on: the rows, and how many are in use."""
     stack, depth = np.empty((64, 2), np.int64), 1
@@ -326,12 +326,12 @@ def _resolved(apex: Places, place: Places, coordinates: Words, known: int, a: in
     return coordinates, known
 
 
-@compiled
+@inner
 def _is_known(apex: Places, place: Places, a: int, b: int) -> bool:
     return bool(apex[a, b] < 0 or place[a, b] >= 0)
 
 
-@compiled
+@inner
 def _add(row: Words, apex: Places, place: Places, coordinates: Words, a: int, b: int) -> None:
     """Add the coordinates of edge {a, b} to a row: none for the tree, one for a birth, else the edge's own row."""
     mark = apex[a, b]
@@ -342,7 +342,7 @@ def _add(row: Words, apex: Places, place: Places, coordinates: Words, a: int, b:
             row[w] ^= coordinates[place[a, b], w]
 
 
-@compiled
+@inner
 def _reduce(relation: Words, reduced: Words, row_of: Integers) -> int:
     """Reduce a relation by those before it; the youngest birth left in it, -1 when nothing is."""
     youngest = highest(relation, len(relation) - 1)

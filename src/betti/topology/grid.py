@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from betti.topology._compiled import compiled
+from betti.topology._compiled import inner
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -45,23 +45,25 @@ class Grid(NamedTuple):
     starts: Indices
 
 
-@compiled
+@inner
 def laid_out(u: Floats, v: Floats) -> tuple[Floats, Floats, Grid]:
     """Coordinates of the n points without repetitions, cell by cell, and the grid of about 2 n cells.
 
     Indices are unsigned: signed ones are tested for counting from the end, each time.
     """
     n = len(u)
-    along, across = u + v, v - u
-    left, bottom = along.min(), across.min()
-    width, height = along.max() - left, across.max() - bottom
+    left, right, bottom, top = np.inf, -np.inf, np.inf, -np.inf
+    for a in range(n):
+        left, right = min(left, u[a] + v[a]), max(right, u[a] + v[a])
+        bottom, top = min(bottom, v[a] - u[a]), max(top, v[a] - u[a])
+    width, height = right - left, top - bottom
     cell = max(math.sqrt(width * height / (_CELLS * n)), max(width, height) / (_CELLS * n)) * (1 + _SLACK)
     if cell == 0.0:
         cell = 1.0
     columns, rows = int(width / cell) + 1, int(height / cell) + 1
     cells, filled = np.empty(n, np.uint32), np.zeros(columns * rows + 1, np.uint32)
     for a in range(n):
-        cells[a] = place(along[a], left, cell, columns) * rows + place(across[a], bottom, cell, rows)
+        cells[a] = place(u[a] + v[a], left, cell, columns) * rows + place(v[a] - u[a], bottom, cell, rows)
         filled[cells[a] + 1] += np.uint32(1)
     for k in range(1, len(filled)):
         filled[k] += filled[k - 1]
@@ -75,7 +77,7 @@ def laid_out(u: Floats, v: Floats) -> tuple[Floats, Floats, Grid]:
     return x[:count], y[:count], Grid(columns, rows, left, bottom, cell, starts)
 
 
-@compiled
+@inner
 def _compact(x: Floats, y: Floats, ends: Indices, starts: Indices) -> int:
     """Move the distinct points of each cell to the front and write where each cell then starts; how many there are."""
     count, first = 0, 0
@@ -93,13 +95,13 @@ def _compact(x: Floats, y: Floats, ends: Indices, starts: Indices) -> int:
     return count
 
 
-@compiled
+@inner
 def place(value: float, origin: float, cell: float, most: int) -> int:
     """The column or row at this coordinate, or the nearest one."""
     return min(most - 1, max(0, int((value - origin) / cell)))
 
 
-@compiled
+@inner
 def lune_box(grid: Grid, ax: float, ay: float, bx: float, by: float, length: float) -> tuple[int, int, int, int]:
     """The cells that the lune of points a and b touches, `length` apart: first and last column, first and last row."""
     reach = length * _SQRT2 * (1 + _SLACK)

@@ -110,7 +110,7 @@ def distance_diagrams(matrices: Floats, max_dimension: int, tally: Tally | None 
 def window_numbers(
     windows: Floats, *, dimension: int, delay: int, grid: Floats, layers: int, tally: Tally | None = None
 ) -> Floats:
-    """The numbers of windows of a series (`betti.topology.vectors.describe`), each on its own, to the last bit.
+    """The numbers of windows of a series (`betti.topology.vectors`), each on its own, to the last bit.
 
     Args:
         windows: (count, length), standardised, long enough for the embedding.
@@ -123,12 +123,14 @@ def window_numbers(
     Returns:
         (count, 2 x (bins + 2 + layers)).
     """
-    from betti.topology.windows import planar_numbers
+    from betti.topology.planar import planar_persistence
+    from betti.topology.vectors import described
 
     tally = tally or Tally()
     if dimension == 2:
-        numbers, declined = planar_numbers(windows, delay, grid, layers)
-        left = np.flatnonzero(declined)
+        ends = windows.shape[1] - delay
+        batch = planar_persistence(np.ascontiguousarray(windows[:, :ends]), np.ascontiguousarray(windows[:, delay:]))
+        numbers, left = described(batch, grid, layers), np.flatnonzero(batch.declined)
         tally.planar += len(windows) - len(left)
         tally.fallback += len(left)
     else:
@@ -148,9 +150,9 @@ def _check(max_dimension: int) -> None:
 
 def _by_faces(clouds: Floats, exponents: Integers, tally: Tally) -> list[list[Floats]]:
     """H0 and H1 of planar clouds whose squares are in range, times two to the exponents."""
-    from betti.topology.windows import planar_diagrams
+    from betti.topology.planar import planar_persistence
 
-    batch = planar_diagrams(np.ascontiguousarray(clouds))
+    batch = planar_persistence(np.ascontiguousarray(clouds[:, :, 0]), np.ascontiguousarray(clouds[:, :, 1]))
     rests = np.flatnonzero(batch.declined)
     tally.planar += len(clouds) - len(rests)
     tally.fallback += len(rests)
@@ -196,9 +198,11 @@ def _from_zero(deaths: Floats) -> Floats:
 
 def _general_numbers(cloud: Floats, grid: Floats, layers: int) -> Floats:
     """One row of `window_numbers`, by lunes."""
-    from betti.topology.vectors import describe
+    from betti.topology.planar import Batch
+    from betti.topology.vectors import described
 
-    deaths, pairs = _lunes(cloud)
-    row = np.empty(2 * (len(grid) + 2 + layers))
-    describe(deaths[deaths > 0], pairs[pairs[:, 1] > pairs[:, 0]], grid, layers, row)
-    return row
+    components, holes = _scaled(*_lunes(cloud), 0)
+    ends = np.array([len(components)]), np.array([len(holes)])
+    batch = Batch(components[:, 1].copy(), ends[0], holes, ends[1], np.zeros(1, np.bool_))
+    numbers: Floats = described(batch, grid, layers)[0]
+    return numbers

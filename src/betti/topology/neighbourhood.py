@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from betti.topology._compiled import compiled
+from betti.topology._compiled import inlined, inner
 from betti.topology.grid import Grid, lune_box
-from betti.topology.order import precedes, square
+from betti.topology.order import in_buckets, precedes, square
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -45,55 +45,44 @@ class Edges(NamedTuple):
     length: Floats
 
 
-@compiled
+@inlined
 def relative_neighbourhood_graph(x: Floats, y: Floats, grid: Grid) -> Edges:
     """The graph's edges in the strict order, for the distinct points of a grid."""
     n = len(x)
-    i, j, chosen = np.empty(6 * n, np.uint32), np.empty(6 * n, np.uint32), np.empty(6 * n)
+    i, j, chosen = (np.empty(6 * n, np.uint32), np.empty(6 * n, np.uint32), np.empty(6 * n))
     near, lengths = _nearest(x, y, grid)
     found = _add_near(x, y, grid, near, lengths, i, j, chosen)
     if near.shape[1] < n - 1:
         found = _add_far(x, y, grid, near, lengths, i, j, chosen, found)
-    order = _strict_order(i[:found], j[:found], chosen[:found])
-    return Edges(i[order], j[order], chosen[order])
+    return _in_order(i[:found], j[:found], chosen[:found])
 
 
-@compiled
-def _strict_order(i: Indices, j: Indices, lengths: Floats) -> Indices:
-    """The places of edges by length, and by their ends where lengths are equal.
-
-    Edges fall into buckets by the leading bits of their length: exponent and six bits of the mantissa.
-    """
-    keys = lengths.view(np.uint64) >> np.uint64(46)
-    lowest = keys.min()
-    filled = np.zeros(int(keys.max() - lowest) + 2, np.uint32)
-    for e in range(len(keys)):
-        filled[keys[e] - lowest + np.uint64(1)] += np.uint32(1)
-    for k in range(1, len(filled)):
-        filled[k] += filled[k - 1]
-    order = np.empty(len(keys), np.uint32)
-    for e in range(len(keys)):
-        bucket = keys[e] - lowest
-        order[filled[bucket]] = e
-        filled[bucket] += np.uint32(1)
+@inner
+def _in_order(i: Indices, j: Indices, lengths: Floats) -> Edges:
+    """Edges by length, and by their ends where lengths are equal."""
+    order = in_buckets(lengths)
     for p in range(1, len(order)):
         e, q = order[p], p
         while q > 0 and not precedes(lengths[order[q - 1]], i[order[q - 1]], j[order[q - 1]], lengths[e], i[e], j[e]):
             order[q] = order[q - 1]
             q -= 1
         order[q] = e
-    return order
+    edges = Edges(np.empty(len(order), np.uint32), np.empty(len(order), np.uint32), np.empty(len(order)))
+    for p in range(len(order)):
+        e = order[p]
+        edges.i[p], edges.j[p], edges.length[p] = i[e], j[e], lengths[e]
+    return edges
 
 
-@compiled
+@inner
 def _nearest(x: Floats, y: Floats, grid: Grid) -> tuple[Indices, Floats]:
     """Each point's nearest points and their squared distances, nearest first (n, min(_NEAREST, n - 1))."""
-    n, columns, rows, starts, cell = len(x), grid.columns, grid.rows, grid.starts, grid.cell
+    n, columns, rows, starts, cell = (len(x), grid.columns, grid.rows, grid.starts, grid.cell)
     wanted = min(_NEAREST, n - 1)
     near, lengths = np.empty((n, wanted), np.uint32), np.empty((n, wanted))
-    who, length = np.empty(wanted, np.uint32), np.empty(wanted)  # of one point: rows of a table are slower
+    who, length = (np.empty(wanted, np.uint32), np.empty(wanted))  # of one point: rows of a table are slower
     for a in range(n):
-        along, across = (x[a] + y[a] - grid.left) / cell, (y[a] - x[a] - grid.bottom) / cell
+        along, across = ((x[a] + y[a] - grid.left) / cell, (y[a] - x[a] - grid.bottom) / cell)
         u, v = int(along), int(across)
         free = min(min(along - u, u + 1 - along), min(across - v, v + 1 - across))
         for t in range(wanted):
@@ -127,7 +116,7 @@ def _nearest(x: Floats, y: Floats, grid: Grid) -> tuple[Indices, Floats]:
     return near, lengths
 
 
-@compiled
+@inner
 def _add_near(
     x: Floats, y: Floats, grid: Grid, near: Indices, lengths: Floats, i: Indices, j: Indices, chosen: Floats
 ) -> int:
@@ -149,7 +138,7 @@ def _add_near(
     return found
 
 
-@compiled
+@inner
 def _among(near: Indices, a: int, b: int) -> bool:
     """Whether b is among the nearest points of a."""
     for t in range(near.shape[1]):  # noqa: SIM110 - compiled: any() over a generator is not
@@ -158,7 +147,7 @@ def _among(near: Indices, a: int, b: int) -> bool:
     return False
 
 
-@compiled
+@inner
 def _near_lune_is_empty(x: Floats, y: Floats, near: Indices, lengths: Floats, a: int, t: int) -> bool:
     """Whether none of the nearest points of a is in the lune of a and the t-th of them."""
     b, length = near[a, t], lengths[a, t]
@@ -171,7 +160,7 @@ def _near_lune_is_empty(x: Floats, y: Floats, near: Indices, lengths: Floats, a:
     return True
 
 
-@compiled
+@inner
 def in_lune(a: int, b: int, length: float, c: int, to_a: float, to_b: float) -> bool:
     """Whether {a, c} and {b, c}, of squared lengths to_a and to_b, both come before {a, b}."""
     if to_a > length or to_b > length:
@@ -179,7 +168,7 @@ def in_lune(a: int, b: int, length: float, c: int, to_a: float, to_b: float) -> 
     return precedes(to_a, a, c, length, a, b) and precedes(to_b, b, c, length, a, b)
 
 
-@compiled
+@inner
 def _lune_is_empty(x: Floats, y: Floats, grid: Grid, a: int, b: int, length: float) -> bool:
     first, last, low, high = lune_box(grid, x[a], y[a], x[b], y[b], math.sqrt(length))
     for w in range(first, last + 1):
@@ -190,24 +179,19 @@ def _lune_is_empty(x: Floats, y: Floats, grid: Grid, a: int, b: int, length: flo
     return True
 
 
-@compiled
+@inner
 def _add_far(
-    x: Floats,
-    y: Floats,
-    grid: Grid,
-    near: Indices,
-    lengths: Floats,
-    i: Indices,
-    j: Indices,
-    chosen: Floats,
-    found: int,
+    x: Floats, y: Floats, grid: Grid, near: Indices, lengths: Floats, i: Indices, j: Indices, chosen: Floats, found: int
 ) -> int:
     """Write the edges between points neither of which is among the other's nearest; how many edges there are then."""
     open_points, openings = _open_points(x, y, near, lengths)
-    u, v, inside = x[open_points], y[open_points], np.empty(len(open_points))
-    for p in range(len(open_points)):
+    count = len(open_points)
+    u, v, inside = np.empty(count), np.empty(count), np.empty(count)
+    for p in range(count):
+        u[p], v[p] = x[open_points[p]], y[open_points[p]]
+    for p in range(count):
         _look(u, v, openings, p, inside)
-        for q in range(p + 1, len(open_points)):
+        for q in range(p + 1, count):
             if inside[q] >= 0 and _is_far_edge(x, y, grid, near, lengths, open_points[p], open_points[q]):
                 i[found], j[found] = open_points[p], open_points[q]
                 chosen[found] = square(u[p], v[p], u[q], v[q])
@@ -215,7 +199,7 @@ def _add_far(
     return found
 
 
-@compiled
+@inner
 def _open_points(x: Floats, y: Floats, near: Indices, lengths: Floats) -> tuple[Indices, Floats]:
     """The points that are not closed, and between which directions: x and y of the first and of the last (4, count)."""
     points, openings, count = np.empty(len(x), np.uint32), np.empty((4, len(x))), 0
@@ -225,14 +209,14 @@ def _open_points(x: Floats, y: Floats, near: Indices, lengths: Floats) -> tuple[
             points[count] = a
             # Beyond a half-turn cross products do not tell: zero vectors let every direction pass.
             size = 1.0 if last - first <= _SECTORS // 2 else 0.0
-            openings[0, count], openings[1, count] = size * _DIRECTION_X[first], size * _DIRECTION_Y[first]
+            openings[0, count], openings[1, count] = (size * _DIRECTION_X[first], size * _DIRECTION_Y[first])
             openings[2, count] = size * _DIRECTION_X[last % _SECTORS]
             openings[3, count] = size * _DIRECTION_Y[last % _SECTORS]
             count += 1
-    return points[:count], openings[:, :count].copy()
+    return points[:count], openings
 
 
-@compiled
+@inner
 def _look(u: Floats, v: Floats, openings: Floats, p: int, inside: Floats) -> None:
     """For each later point q: not negative where p and q lie in each other's openings.
 
@@ -244,13 +228,13 @@ def _look(u: Floats, v: Floats, openings: Floats, p: int, inside: Floats) -> Non
     for q in range(len(out)):
         dx, dy = qu[q] - pu, qv[q] - pv
         out[q] = min(au * dy - av * dx, dx * bv - dy * bu)
-    cu, cv, du, dv = openings[0, p + 1 :], openings[1, p + 1 :], openings[2, p + 1 :], openings[3, p + 1 :]
+    cu, cv, du, dv = (openings[0, p + 1 :], openings[1, p + 1 :], openings[2, p + 1 :], openings[3, p + 1 :])
     for q in range(len(out)):
         dx, dy = qu[q] - pu, qv[q] - pv
         out[q] = min(out[q], min(cv[q] * dx - cu[q] * dy, dy * du[q] - dx * dv[q]))
 
 
-@compiled
+@inner
 def _is_far_edge(x: Floats, y: Floats, grid: Grid, near: Indices, lengths: Floats, a: int, b: int) -> bool:
     """Whether {a, b} is an edge between points neither of which is among the other's nearest."""
     length = square(x[a], y[a], x[b], y[b])
@@ -261,7 +245,7 @@ def _is_far_edge(x: Floats, y: Floats, grid: Grid, near: Indices, lengths: Float
     return _lune_is_empty(x, y, grid, a, b, length)
 
 
-@compiled
+@inner
 def _opening(closed: int) -> tuple[int, int]:
     """The directions between which all sectors that are not closed lie, counterclockwise from the first to the last.
 
@@ -277,7 +261,7 @@ def _opening(closed: int) -> tuple[int, int]:
     return end % _SECTORS, end % _SECTORS + _SECTORS - longest
 
 
-@compiled
+@inner
 def _witness(x: Floats, y: Floats, near: Indices, lengths: Floats, a: int, b: int, length: float) -> bool:
     """Whether a nearest point of a lies strictly inside the lune of a and b."""
     for t in range(near.shape[1]):
@@ -287,7 +271,7 @@ def _witness(x: Floats, y: Floats, near: Indices, lengths: Floats, a: int, b: in
     return False
 
 
-@compiled
+@inner
 def _closed(x: Floats, y: Floats, near: Indices, lengths: Floats, a: int) -> int:
     """The sectors, as bits, in which some nearest point lies in the lune of a and any point beyond its nearest.
 

@@ -7,7 +7,7 @@ What does not belong here: how a backend computes, and what a diagram is used fo
 
 from __future__ import annotations
 
-from itertools import chain
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,7 +19,7 @@ from betti.topology.embedding import BadSeries, points_per_window, standardised,
 from betti.topology.pool import batches
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator
 
     from numpy.typing import ArrayLike, NDArray
 
@@ -135,11 +135,11 @@ def persistence_windows(
     max_dimension: int = 1,
     backend: str = "auto",
     threads: int | None = None,
-) -> Iterator[list[Floats]]:
+) -> Generator[list[Floats], None, None]:
     """`persistence` of the delay embedding of each window of a series, standardised by its own mean and deviation.
 
-    Windows are views of the series; a few dozen at a time are standardised and embedded. Closing the iterator, or an
-    interrupt, stops the work.
+    Windows are views of the series; a few dozen at a time are standardised and embedded. `close`, or an interrupt,
+    stops the work.
 
     Args:
         series: (n,), finite.
@@ -152,12 +152,14 @@ def persistence_windows(
         threads: at most; every core when not given. Diagrams do not depend on it.
 
     Returns:
-        Diagrams window by window, in order, each as `persistence` gives them.
+        Diagrams window by window, in order, each as `persistence` gives them; nothing for a series shorter than a
+        window.
 
     Raises:
         BadSeries: not a finite (n,) array, or a window, stride, dimension or delay that fits no cloud into a window.
         UnknownName: no such backend.
-        DimensionTooHigh: `max_dimension` is above what the chosen backend computes.
+        BadCloud, DimensionTooHigh: with the first diagrams, for a `max_dimension` below 0 or above what the chosen
+            backend computes.
 
     >>> wave = np.sin(np.arange(300) / 5)
     >>> found = list(persistence_windows(wave, window=100, stride=50, delay=8))
@@ -173,7 +175,14 @@ def persistence_windows(
         clouds = takens(standardised(windows[rows]), dimension=dimension, delay=delay)
         return persistence_batch(clouds, max_dimension=max_dimension, backend=backend)
 
-    return chain.from_iterable(batches(work, len(windows), _BATCH, threads))
+    return _one_by_one(batches(work, len(windows), _BATCH, threads))
+
+
+def _one_by_one(found: Generator[list[list[Floats]], None, None]) -> Generator[list[Floats], None, None]:
+    """What batches hold; the batches are closed with it."""
+    with closing(found):
+        for batch in found:
+            yield from batch
 
 
 def _series(series: ArrayLike, window: int, stride: int, dimension: int, delay: int) -> Floats:

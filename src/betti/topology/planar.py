@@ -13,11 +13,11 @@ What does not belong here: clouds that are not finite, of another dimension, or 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from betti.topology._compiled import compiled
+from betti.topology._compiled import entry, inlined, inner
 from betti.topology.chords import filling_chord
 from betti.topology.faces import trace, walk
 from betti.topology.grid import laid_out
@@ -31,67 +31,97 @@ if TYPE_CHECKING:
     from betti.topology.grid import Grid
     from betti.topology.neighbourhood import Edges
 
+    Flags = NDArray[np.bool_]
     Floats = NDArray[np.float64]
     Integers = NDArray[np.int64]
 
-__all__ = ["planar_persistence"]
+__all__ = ["Batch", "planar_persistence"]
 
 
-@compiled
-def planar_persistence(u: Floats, v: Floats) -> tuple[Floats, Floats, bool]:
-    """H0 deaths and H1 pairs of points in the plane.
+class Batch(NamedTuple):
+    """The diagrams of many clouds, one after the other.
+
+    Attributes:
+        deaths: of H0, positive, ascending within a cloud (all deaths,).
+        death_ends: where each cloud's deaths end (count,).
+        pairs: of H1, of positive length, by birth and death within a cloud (all pairs, 2).
+        pair_ends: where each cloud's pairs end (count,).
+        declined: clouds that failed a check: one component left, Euler's formula, a filling chord for every face, a
+            face for every birth. They have neither deaths nor pairs (count,).
+    """
+
+    deaths: Floats
+    death_ends: Integers
+    pairs: Floats
+    pair_ends: Integers
+    declined: Flags
+
+
+@entry
+def planar_persistence(u: Floats, v: Floats) -> Batch:
+    """H0 and H1 of clouds in the plane.
 
     Args:
-        u, v: coordinates (n,), finite, n >= 1, of an extent whose square is a normal float.
-
-    Returns:
-        Deaths of H0 (k,), ascending and positive; pairs of H1 (m, 2), by birth and death, of positive length; and
-        whether all checks held: one component left, Euler's formula, a filling chord for every face, a face for every
-        birth. Where they did not, the diagrams mean nothing.
+        u, v: coordinates (count, n), finite, n >= 1, each cloud of an extent whose square is a normal float.
     """
+    count, n = u.shape
+    deaths, pairs = (np.empty(count * n), np.empty((count * 2 * n, 2)))  # a plane graph has fewer than 3 n edges
+    death_ends, pair_ends, declined = (np.empty(count, np.int64), np.empty(count, np.int64), np.empty(count, np.bool_))
+    dead, paired = 0, 0
+    for k in range(count):
+        components, holes, sound = _diagrams(u[k], v[k], deaths[dead:], pairs[paired:])
+        if sound:
+            dead, paired = dead + components, paired + holes
+        death_ends[k], pair_ends[k], declined[k] = dead, paired, not sound
+    return Batch(deaths[:dead], death_ends, pairs[:paired], pair_ends, declined)
+
+
+@inlined
+def _diagrams(u: Floats, v: Floats, deaths: Floats, pairs: Floats) -> tuple[int, int, bool]:
+    """Write the deaths and the pairs of one cloud; how many of each, and whether all checks held."""
     x, y, grid = laid_out(u, v)
     if len(x) == 1:
-        return np.empty(0), np.empty((0, 2)), True
+        return 0, 0, True
     edges = relative_neighbourhood_graph(x, y, grid)
-    merges, births = _spanning_tree(len(x), edges)
-    if len(merges) != len(x) - 1:
-        return merges, np.empty((0, 2)), False
+    births = _spanning_tree(len(x), edges, deaths)
+    merged = len(edges.i) - len(births)
+    if merged != len(x) - 1:
+        return 0, 0, False
     if len(births) == 0:
-        return np.sqrt(merges), np.empty((0, 2)), True
+        return merged, 0, True
     faces = trace(x, y, edges)
     if not faces.plane:
-        return merges, np.empty((0, 2)), False
+        return 0, 0, False
     filled, found = _fillings(x, y, grid, edges, faces)
-    pairs, paired = _paired(births, edges, faces, filled)
-    return np.sqrt(merges), pairs, found and paired
+    holes = _pair(births, edges, faces, filled, pairs) if found else -1
+    return merged, holes, holes >= 0
 
 
-@compiled
-def _spanning_tree(n: int, edges: Edges) -> tuple[Floats, Integers]:
-    """Kruskal's: squared lengths of the edges that merge components, and the other edges, both in order."""
-    parents = np.arange(n)
-    merges, births = np.empty(n - 1), np.empty(len(edges.i), np.int64)
+@inner
+def _spanning_tree(n: int, edges: Edges, deaths: Floats) -> Integers:
+    """Kruskal's: write the lengths of the edges that merge components; the other edges, in order."""
+    parents, births = np.arange(n), np.empty(len(edges.i), np.int64)
     merged, born = 0, 0
     for e in range(len(edges.i)):
         if joined(parents, edges.i[e], edges.j[e]):
-            merges[merged] = edges.length[e]
+            deaths[merged] = math.sqrt(edges.length[e])
             merged += 1
         else:
             births[born] = e
             born += 1
-    return merges[:merged], births[:born]
+    return births[:born]
 
 
-@compiled
+@inlined
 def _fillings(x: Floats, y: Floats, grid: Grid, edges: Edges, faces: Faces) -> tuple[Floats, bool]:
     """Squared length at which each face is filled, infinite for the outer one; whether each had a filling chord."""
-    longest = np.zeros(len(faces.first))
-    for half in range(len(faces.left)):
-        longest[faces.left[half]] = max(longest[faces.left[half]], edges.length[half >> 1])
-    filled = np.full(len(faces.first), np.inf)
+    longest, filled = np.zeros(len(faces.first)), np.empty(len(faces.first))
     halves = len(faces.left)
-    corners, left, right = np.empty(halves, np.uint32), np.empty(halves, np.uint32), np.empty(halves, np.uint32)
+    for half in range(halves):
+        longest[faces.left[half]] = max(longest[faces.left[half]], edges.length[half >> 1])
+    corners, left, right = (np.empty(halves, np.uint32), np.empty(halves, np.uint32), np.empty(halves, np.uint32))
     for face in range(len(filled)):
+        filled[face] = np.inf
         if face != faces.outer:
             count = walk(edges, faces, face, corners)
             filled[face] = filling_chord(x, y, grid, corners[:count], longest[face], left, right)
@@ -100,33 +130,28 @@ def _fillings(x: Floats, y: Floats, grid: Grid, edges: Edges, faces: Faces) -> t
     return filled, True
 
 
-@compiled
-def _paired(births: Integers, edges: Edges, faces: Faces, filled: Floats) -> tuple[Floats, bool]:
-    """Births and deaths of H1 (k, 2), in order and of positive length; whether each birth found a face of its own."""
-    parents = np.arange(len(filled))
-    pairs = np.empty((len(births), 2))
-    first = len(births)
-    for e in births[::-1]:
-        one, other = root(parents, faces.left[2 * e]), root(parents, faces.left[2 * e + 1])
+@inner
+def _pair(births: Integers, edges: Edges, faces: Faces, filled: Floats, pairs: Floats) -> int:
+    """Write births and deaths of H1, in order and of positive length; how many, -1 where a birth found no face."""
+    parents, free = np.arange(len(filled)), len(births)
+    for k in range(len(births) - 1, -1, -1):
+        e = births[k]
+        one, other = (root(parents, faces.left[2 * e]), root(parents, faces.left[2 * e + 1]))
         if one == other:
-            return pairs[first:], False
+            return -1
         if filled[one] > filled[other]:
             one, other = other, one
         parents[one] = other
         birth, death = math.sqrt(edges.length[e]), math.sqrt(filled[one])
         if death > birth:
-            first -= 1
-            pairs[first] = birth, death
-    _order_ties(pairs[first:])
-    return pairs[first:], True
-
-
-@compiled
-def _order_ties(pairs: Floats) -> None:
-    """Put pairs in the order of their births into that of their deaths where births are equal."""
-    for k in range(1, len(pairs)):
-        birth, death, t = pairs[k, 0], pairs[k, 1], k
+            free -= 1
+            pairs[free, 0], pairs[free, 1] = birth, death
+    for k in range(free, len(births)):
+        birth, death, t = pairs[k, 0], pairs[k, 1], k - free
         while t > 0 and pairs[t - 1, 0] == birth and pairs[t - 1, 1] > death:
-            pairs[t] = pairs[t - 1]
+            pairs[t, 1] = pairs[t - 1, 1]
             t -= 1
-        pairs[t] = birth, death
+        pairs[t, 0], pairs[t, 1] = birth, death
+        if t < k - free:
+            pairs[k - free, 0] = birth
+    return len(births) - free

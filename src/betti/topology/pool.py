@@ -12,7 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator
 
 __all__ = ["LIMIT", "batches", "cores"]
 
@@ -22,17 +22,18 @@ T = TypeVar("T")
 
 
 def cores() -> int:
-    """The cores that this process may use, at most as many as BETTI_THREADS says."""
+    """The cores that this process may use, at most as many as BETTI_THREADS says if it holds a number."""
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     asked = os.environ.get(LIMIT, "")
-    return max(1, min(usable, int(asked))) if asked.isdigit() else usable
+    return max(1, min(usable, int(asked))) if asked.isdecimal() else usable
 
 
-def batches(work: Callable[[slice], T], count: int, size: int, threads: int | None = None) -> Iterator[T]:
-    """`work` of rows 0 to count, `size` rows at a time; results in order.
+def batches(work: Callable[[slice], T], count: int, size: int, threads: int | None = None) -> Generator[T, None, None]:
+    """`work` of rows 0 to count, `size` rows at a time, on at most `threads` threads; results in order.
 
-    Few batches are under way at once, so memory does not grow with `count`. When the caller stops early, or is
-    interrupted, batches that wait are dropped and those that run are waited for: fractions of a second.
+    Few batches are under way at once, so memory does not grow with `count`. When the caller closes the generator, is
+    interrupted, or a batch fails, batches that wait are dropped and those that run are waited for: fractions of a
+    second.
 
     >>> list(batches(lambda rows: rows.stop - rows.start, 10, 4))
     [4, 4, 2]

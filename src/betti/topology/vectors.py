@@ -1,4 +1,4 @@
-"""The numbers of one diagram in compiled code: what `betti.topology.vectorisation` says, many times faster.
+"""The numbers of many diagrams in compiled code: what `betti.topology.vectorisation` says, many times faster.
 
 Equal to it up to the order of sums (Betti numbers exactly). What does not belong here: a number that the readable
 module does not define.
@@ -11,47 +11,58 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from betti.topology._compiled import compiled
+from betti.topology._compiled import entry, inner
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from betti.topology.planar import Batch
+
     Floats = NDArray[np.float64]
 
-__all__ = ["describe", "row_length"]
+__all__ = ["described"]
 
 
-@compiled
-def row_length(bins: int, layers: int) -> int:
-    """Numbers that describe a pair of diagrams, H0 and H1."""
-    return 2 * (bins + 2 + layers)
-
-
-@compiled
-def describe(components: Floats, holes: Floats, grid: Floats, layers: int, row: Floats) -> None:
-    """Write the numbers of a cloud: Betti curves, entropies, totals, landscape norms, each of H0 and then of H1.
+@entry
+def described(batch: Batch, grid: Floats, layers: int) -> Floats:
+    """The numbers of clouds: Betti curves, entropies, totals, landscape norms, each of H0 and then of H1.
 
     Args:
-        components: deaths of H0 (k,), positive; births are 0.
-        holes: pairs of H1 (m, 2), of positive length.
+        batch: their diagrams.
         grid: filtration values (bins,), evenly spaced from 0.
         layers: landscape layers.
-        row: (row_length(bins, layers),), overwritten.
+
+    Returns:
+        (count, 2 x (bins + 2 + layers)).
     """
-    bins = len(grid)
-    for h in range(2):
-        births, deaths = (np.zeros_like(components), components) if h == 0 else (holes[:, 0].copy(), holes[:, 1].copy())
-        _betti_curve(births, deaths, grid, row[h * bins : (h + 1) * bins])
-        total = 0.0
-        for k in range(len(births)):
-            total += deaths[k] - births[k]
-        row[2 * bins + h] = _entropy(births, deaths, total)
-        row[2 * bins + 2 + h] = total
-        start = 2 * bins + 4 + h * layers
-        _landscape_norms(births, deaths, grid, layers, row[start : start + layers])
+    bins, count = len(grid), len(batch.death_ends)
+    rows = np.empty((count, 2 * (bins + 2 + layers)))
+    top = np.empty((bins, layers))
+    for k in range(count):
+        first = batch.death_ends[k - 1] if k > 0 else 0
+        deaths = batch.deaths[first : batch.death_ends[k]]
+        _describe(np.zeros(len(deaths)), deaths, grid, top, rows[k], 0)
+        first = batch.pair_ends[k - 1] if k > 0 else 0
+        pairs = batch.pairs[first : batch.pair_ends[k]]
+        _describe(pairs[:, 0].copy(), pairs[:, 1].copy(), grid, top, rows[k], 1)
+    return rows
 
 
-@compiled
+@inner
+def _describe(births: Floats, deaths: Floats, grid: Floats, top: Floats, row: Floats, h: int) -> None:
+    """Write the numbers of one diagram where a row has those of H0 or of H1."""
+    bins, layers = top.shape
+    _betti_curve(births, deaths, grid, row[h * bins : (h + 1) * bins])
+    total = 0.0
+    for k in range(len(births)):
+        total += deaths[k] - births[k]
+    row[2 * bins + h] = _entropy(births, deaths, total)
+    row[2 * bins + 2 + h] = total
+    start = 2 * bins + 4 + h * layers
+    _landscape_norms(births, deaths, grid, top, row[start : start + layers])
+
+
+@inner
 def _place(grid: Floats, value: float) -> int:
     """The first place of the grid at or after a value that is not negative; its length when there is none."""
     if value > grid[-1]:
@@ -64,7 +75,7 @@ def _place(grid: Floats, value: float) -> int:
     return k
 
 
-@compiled
+@inner
 def _betti_curve(births: Floats, deaths: Floats, grid: Floats, curve: Floats) -> None:
     change = np.zeros(len(grid) + 1, np.int64)
     for k in range(len(births)):
@@ -76,7 +87,7 @@ def _betti_curve(births: Floats, deaths: Floats, grid: Floats, curve: Floats) ->
         curve[k] = alive
 
 
-@compiled
+@inner
 def _entropy(births: Floats, deaths: Floats, total: float) -> float:
     entropy = 0.0
     for k in range(len(births)):
@@ -86,10 +97,13 @@ def _entropy(births: Floats, deaths: Floats, total: float) -> float:
     return entropy + 0.0
 
 
-@compiled
-def _landscape_norms(births: Floats, deaths: Floats, grid: Floats, layers: int, norms: Floats) -> None:
-    """Keeps the largest tents at each grid value while pairs pass by, in descending order."""
-    top = np.zeros((len(grid), layers))
+@inner
+def _landscape_norms(births: Floats, deaths: Floats, grid: Floats, top: Floats, norms: Floats) -> None:
+    """Keeps the largest tents at each grid value in `top` (bins, layers) while pairs pass by, in descending order."""
+    bins, layers = top.shape
+    for x in range(bins):
+        for layer in range(layers):
+            top[x, layer] = 0.0
     for k in range(len(births)):
         for x in range(_place(grid, births[k]), _place(grid, deaths[k])):
             height = min(grid[x] - births[k], deaths[k] - grid[x])
@@ -101,6 +115,7 @@ def _landscape_norms(births: Floats, deaths: Floats, grid: Floats, layers: int, 
                 top[x, layer] = height
     for layer in range(layers):
         area = 0.0
-        for x in range(len(grid) - 1):
-            area += 0.5 * (top[x, layer] ** 2 + top[x + 1, layer] ** 2) * (grid[x + 1] - grid[x])
+        for x in range(bins - 1):
+            one, other = top[x, layer], top[x + 1, layer]
+            area += 0.5 * (one * one + other * other) * (grid[x + 1] - grid[x])
         norms[layer] = math.sqrt(area)

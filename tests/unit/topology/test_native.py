@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from betti.topology import native, persistence
+from betti.topology import native, persistence, planar
 from betti.topology.native import DimensionTooHigh, Tally
 from betti.topology.persistence import BadCloud, persistence_batch
-from tests.unit.topology.clouds import MAKERS, circle, cloud
+from tests.unit.topology.clouds import MAKERS, agree, circle, cloud, extent
 
 few = settings(max_examples=60, deadline=None, derandomize=True)
 seeds = st.integers(0, 10_000)
@@ -77,6 +77,51 @@ def test_motions_move_nothing_beyond_rounding(seed: int, angle: float, east: int
         np.testing.assert_allclose(mine, other, atol=1e-12)
 
 
+@few
+@given(
+    seed=seeds,
+    angle=st.floats(0, 6.3),
+    mirror=st.sampled_from([1.0, -1.0]),
+    factor=st.floats(1e-6, 1e6),
+    shift=st.tuples(st.floats(-10, 10), st.floats(-10, 10)),
+)
+def test_similar_clouds_of_every_kind_have_similar_diagrams(
+    seed: int, angle: float, mirror: float, factor: float, shift: tuple[float, float]
+) -> None:
+    """Turned, mirrored, stretched and moved: ties on paper break otherwise in floats, by pairs of no length."""
+    _, points = cloud(seed)
+    points = points - points.mean(axis=0)
+    size = extent(points)
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    moved = factor * (points * (1.0, mirror) @ turn + np.multiply(shift, size))
+    for mine, other in zip(persistence(moved), persistence(points), strict=True):
+        assert agree(mine, factor * other, max(1e-12 * factor * size, 1e-300))
+
+
+@few
+@given(seed=seeds, dimension=st.sampled_from([1, 3, 4]), factor=st.floats(1e-6, 1e6))
+def test_similar_clouds_in_space_have_similar_diagrams(seed: int, dimension: int, factor: float) -> None:
+    """The general engine: another order, points repeated here and there, turned or mirrored, stretched, moved."""
+    rng = np.random.default_rng(seed)
+    points = rng.normal(size=(30, dimension)) if seed % 2 else rng.integers(0, 4, (30, dimension)).astype(float)
+    rows = rng.permutation(np.concatenate([np.arange(30), rng.integers(0, 30, 8)]))
+    turn, _ = np.linalg.qr(rng.normal(size=(dimension, dimension)))
+    moved = factor * (points[rows] @ turn + rng.uniform(-5, 5, dimension))
+    for mine, other in zip(persistence(moved), persistence(points), strict=True):
+        assert agree(mine, factor * other, 1e-12 * factor)
+
+
+@few
+@given(seed=seeds)
+def test_the_order_of_a_distance_matrix_does_not_matter(seed: int) -> None:
+    """Also where distances repeat and are no metric."""
+    rng = np.random.default_rng(seed)
+    upper = np.triu(rng.integers(1, 6, (16, 16)) if seed % 2 else rng.random((16, 16)), 1)
+    matrix, order = (upper + upper.T).astype(float), rng.permutation(16)
+    found = persistence(matrix[np.ix_(order, order)], metric="precomputed")
+    assert_equal(found, persistence(matrix, metric="precomputed"))
+
+
 # --- the two algorithms are one filtration
 
 
@@ -100,39 +145,25 @@ def test_distances_give_the_diagrams_of_their_points(seed: int) -> None:
 
 
 def test_a_declined_cloud_falls_back_and_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    from betti.topology import windows
-
     clouds = np.stack([circle(30), circle(30, 0.1), 2 * circle(30, 0.2)])
     expected = persistence_batch(clouds)
-    diagrams = windows.planar_diagrams
-
-    def first_declined(clouds: np.ndarray) -> windows.Batch:
-        rest = diagrams(clouds[1:])
-        ends = [np.concatenate([[0], found]) for found in (rest.death_ends, rest.pair_ends)]
-        declined = np.concatenate([[True], rest.declined])
-        return windows.Batch(rest.deaths, ends[0], rest.pairs, ends[1], declined)
-
-    monkeypatch.setattr(windows, "planar_diagrams", first_declined)
-    tally = Tally()
-    found = native.diagrams(clouds, 1, tally)
-    assert (tally.planar, tally.general, tally.fallback) == (2, 0, 1)
-    for ours, theirs in zip(found, expected, strict=True):
-        assert_equal(ours, theirs)
-
     closes = np.random.default_rng(0).normal(size=(3, 40))
     knobs = {"dimension": 2, "delay": 3, "grid": np.linspace(0, 2, 10), "layers": 2}
     numbers = native.window_numbers(closes, **knobs)
-    sound = windows.planar_numbers
+    sound = planar.planar_persistence
 
-    def second_declined(*arguments: object) -> tuple[np.ndarray, np.ndarray]:
-        rows, declined = sound(*arguments)
-        rows[1], declined[1] = np.nan, True
-        return rows, declined
+    def first_declined(u: np.ndarray, v: np.ndarray) -> planar.Batch:
+        rest = sound(u[1:], v[1:])
+        ends = [np.concatenate([[0], found]) for found in (rest.death_ends, rest.pair_ends)]
+        return planar.Batch(rest.deaths, ends[0], rest.pairs, ends[1], np.concatenate([[True], rest.declined]))
 
-    monkeypatch.setattr(windows, "planar_numbers", second_declined)
+    monkeypatch.setattr(planar, "planar_persistence", first_declined)
     tally = Tally()
+    for ours, theirs in zip(native.diagrams(clouds, 1, tally), expected, strict=True):
+        assert_equal(ours, theirs)
+    assert (tally.planar, tally.general, tally.fallback) == (2, 0, 1)
     np.testing.assert_allclose(native.window_numbers(closes, **knobs, tally=tally), numbers, rtol=1e-12)
-    assert (tally.planar, tally.fallback) == (2, 1)
+    assert (tally.planar, tally.general, tally.fallback) == (4, 0, 2)
 
 
 # --- worst shapes

@@ -8,8 +8,9 @@ import pytest
 from betti.topology import native
 from betti.topology.embedding import standardised, takens
 from betti.topology.persistence import persistence_batch
+from betti.topology.planar import Batch
 from betti.topology.vectorisation import fixed_grid, numbers
-from betti.topology.vectors import describe, row_length
+from betti.topology.vectors import described
 from tests.unit.topology.clouds import closes, cloud
 
 LAYERS = 5
@@ -43,13 +44,17 @@ def test_windows_in_space_equal_the_readable_numbers(dimension: int) -> None:
     close(found, numbers(persistence_batch(clouds, backend="native"), grid, LAYERS), 50)
 
 
+def one_row(deaths: np.ndarray, holes: np.ndarray, grid: np.ndarray, layers: int) -> np.ndarray:
+    ends = np.array([len(deaths)]), np.array([len(holes)])
+    return described(Batch(deaths, ends[0], holes, ends[1], np.zeros(1, np.bool_)), grid, layers)[0]
+
+
 @pytest.mark.parametrize("seed", range(60))
 def test_diagrams_of_every_kind_equal_the_readable_numbers(seed: int) -> None:
     _, points = cloud(seed)
     grid = fixed_grid(float(np.ptp(points)) + 0.1, 80)
     diagrams = persistence_batch(points[None])[0]
-    row = np.empty(row_length(80, LAYERS))
-    describe(diagrams[0][:, 1].copy(), diagrams[1], grid, LAYERS, row)
+    row = one_row(diagrams[0][:, 1].copy(), diagrams[1], grid, LAYERS)
     reference = numbers([diagrams], grid, LAYERS)
     np.testing.assert_array_equal(row[:160], reference[0, :160])
     np.testing.assert_allclose(row, reference[0], rtol=1e-12, atol=1e-12 * max(1.0, float(grid[-1])) ** 2)
@@ -59,8 +64,7 @@ def test_pairs_that_begin_and_end_on_the_grid() -> None:
     grid = fixed_grid(2.0, 21)
     deaths = np.array([grid[3], grid[20], 5.0])
     holes = np.array([[grid[1], grid[4]], [grid[20], 3.0], [3.0, 4.0], [0.15, grid[2]]])
-    row = np.empty(row_length(21, 3))
-    describe(deaths, holes, grid, 3, row)
+    row = one_row(deaths, holes, grid, 3)
     diagrams = [np.column_stack([np.zeros(3), deaths]), holes]
     close(row[None], numbers([diagrams], grid, 3), 21)
 

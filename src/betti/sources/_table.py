@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-__all__ = ["EPOCH_UNITS", "concatenated", "file_for", "one_file_each", "to_bars"]
+__all__ = ["EPOCH_UNITS", "file_for", "one_file_each", "to_bars"]
 
 EPOCH_UNITS = ("s", "ms", "us", "ns")
 # Epoch numbers of years 1975 to 2262 in each unit do not overlap, so that a wrong unit can be told.
@@ -86,15 +86,6 @@ def to_bars(
         if name in table.columns:
             bars[name] = _numbers(table[name], where, name, first_line)
     return bars
-
-
-def concatenated(tables: list[pd.DataFrame], until: pd.Timestamp) -> pd.DataFrame:
-    """All symbols' bars up to `until`, in time order within each symbol."""
-    import pandas as pd
-
-    whole = pd.concat(tables, ignore_index=True)
-    whole = whole[whole["timestamp"] <= until]
-    return whole.sort_values(["symbol", "timestamp"], kind="stable").reset_index(drop=True)
 
 
 def _check_columns(table: pd.DataFrame, where: object) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from betti.errors import BadBars, BadParam, UnreadableFile
-from betti.sources._table import concatenated, file_for, one_file_each, to_bars
+from betti.sources._table import file_for, one_file_each, to_bars
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     import pandas as pd
@@ -27,7 +28,7 @@ def fetch(
     skip_rows: int = 0,
     unit: str | None = None,
     timezone: str | None = None,
-) -> pd.DataFrame:
+) -> Iterator[pd.DataFrame]:
     """Bars from one CSV per symbol; see `betti.sources`.
 
     Args:
@@ -49,14 +50,10 @@ def fetch(
         BadBars: a column is missing, a number or a time cannot be read; the line is named.
     """
     one_file_each(path, symbols)
-    tables = []
     for symbol in symbols:
         file = file_for(path, symbol, interval)
         raw = _headed(_read(file, delimiter, skip_rows), names, file)
-        tables.append(
-            to_bars(raw, symbol, file, columns=columns or {}, unit=unit, timezone=timezone, first_line=skip_rows + 1)
-        )
-    return concatenated(tables, until)
+        yield to_bars(raw, symbol, file, columns=columns or {}, unit=unit, timezone=timezone, first_line=skip_rows + 1)
 
 
 def _read(file: Path, delimiter: str | None, skip_rows: int) -> pd.DataFrame:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from betti.errors import BadBars, UnreadableFile
-from betti.sources._table import concatenated, file_for, one_file_each, to_bars
+from betti.sources._table import file_for, one_file_each, to_bars
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import pandas as pd
 
 __all__ = ["fetch"]
@@ -22,7 +24,7 @@ def fetch(
     columns: dict[str, str] | None = None,
     unit: str | None = None,
     timezone: str | None = None,
-) -> pd.DataFrame:
+) -> Iterator[pd.DataFrame]:
     """Bars from Parquet; see `betti.sources`.
 
     Args:
@@ -41,7 +43,6 @@ def fetch(
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    tables = []
     for symbol in symbols:
         file = file_for(path, symbol, interval)
         try:
@@ -54,5 +55,4 @@ def fetch(
                 raise BadBars(file, f"no rows of symbol '{symbol}'", "Check ingest.symbols in params.yaml")
         else:
             one_file_each(path, symbols)
-        tables.append(to_bars(raw, symbol, file, columns=columns or {}, unit=unit, timezone=timezone, first_line=1))
-    return concatenated(tables, until)
+        yield to_bars(raw, symbol, file, columns=columns or {}, unit=unit, timezone=timezone, first_line=1)

@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from betti.errors import BadParam, MissingFile, UnknownName
-from betti.sources._table import concatenated, to_bars
+from betti.sources._table import to_bars
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import pandas as pd
 
 __all__ = ["fetch"]
@@ -22,7 +24,7 @@ __all__ = ["fetch"]
 FILES = {"SP500": "sp500/sp500.csv.gz", "NASDAQ": "nasdaq/nasdaq.csv.gz"}
 
 
-def fetch(symbols: tuple[str, ...], interval: str, until: pd.Timestamp) -> pd.DataFrame:
+def fetch(symbols: tuple[str, ...], interval: str, until: pd.Timestamp) -> Iterator[pd.DataFrame]:
     """Daily bars; see `betti.sources`.
 
     Raises:
@@ -33,15 +35,13 @@ def fetch(symbols: tuple[str, ...], interval: str, until: pd.Timestamp) -> pd.Da
 
     if interval != "1d":
         raise BadParam("ingest.interval", interval, "the sample has daily bars alone: 1d")
-    tables = []
     for symbol in symbols:
         if symbol not in FILES:
             raise UnknownName("symbol of source 'sample'", symbol, FILES)
         file = _data_folder() / FILES[symbol]
         raw = pd.read_csv(file, usecols=["Date", "Open", "High", "Low", "Close", "Volume"])
         raw["timestamp"] = pd.to_datetime(raw.pop("Date"), format="%m/%d/%Y", utc=True)
-        tables.append(to_bars(raw, symbol, file, columns={}, unit=None, timezone=None))
-    return concatenated(tables, until)
+        yield to_bars(raw, symbol, file, columns={}, unit=None, timezone=None)
 
 
 def _data_folder() -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import statistics
 import time
 from collections.abc import Callable
@@ -66,6 +67,7 @@ def speedup(
 
 
 def single(benchmark: str, case: str, values: list[float], unit: str, most: float) -> Figure:
-    """A figure without a reference on the spot: the median, and a target in its own unit."""
+    """A figure without a reference on the spot: the median, and a target in its own unit; infinite where there is none."""
     middle = statistics.median(values)
-    return Figure(benchmark, case, round(middle, 3), None, unit, None, f"<= {most} {unit}", middle <= most)
+    target = f"<= {most:g} {unit}" if most < math.inf else "recorded"
+    return Figure(benchmark, case, round(middle, 3), None, unit, None, target, middle <= most)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from betti import catalog, io, parts
+from betti import catalog, growth, io, parts
 from betti import params as _params
 from betti.errors import MissingArtifact, UnknownName
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 __all__ = ["Input", "check", "function", "inputs", "knobs", "outs", "read", "run", "undeclared"]
 
 PARTS_CACHE = ".betti/parts"
-ORIGIN = "_origin.json"  # beside the bars: where they come from
 
 
 @dataclass(frozen=True)
@@ -54,9 +53,10 @@ def inputs(stage: Stage) -> tuple[Input, ...]:
 
 
 def outs(stage: Stage) -> tuple[Artifact, ...]:
-    """What the stage writes: its one artifact, or those that the fields of its result are named after."""
+    """What the stage writes: its one artifact and those inside it, or those its result's fields are named after."""
     if stage.out is not None:
-        return (catalog.artifact(stage.out),)
+        inside = (artifact for artifact in catalog.ARTIFACTS.values() if artifact.inside == stage.out)
+        return (catalog.artifact(stage.out), *inside)
     module = importlib.import_module(f"betti.stages.{stage.name}")
     result = getattr(module, str(function(stage).__annotations__["return"]))
     return tuple(catalog.artifact(field.name) for field in fields(result))
@@ -120,11 +120,14 @@ def run(root: Path, stage_name: str, item: str | None) -> None:
     check(params, stage, item, root)
     values = knobs(params, stage, item, root)
     arguments = [_read(entry, stage, item, params, root) for entry in inputs(stage)]
-    sliced = getattr(importlib.import_module(f"betti.stages.{stage.name}"), "slices", None)
-    if sliced is not None:
+    module = importlib.import_module(f"betti.stages.{stage.name}")
+    sliced = getattr(module, "slices", None)
+    if hasattr(module, "pieces"):
+        _write_growing(stage, values, root)
+    elif sliced is not None:
         _write_slices(stage, item, sliced(**values), values, arguments[0], root)
     else:
-        _write(stage, item, function(stage)(*arguments, **values), values, root)
+        _write(stage, item, function(stage)(*arguments, **values), root)
 
 
 def _item_of(artifact: Artifact, stage: Stage, item: str | None, params: _params.Params) -> str | None:
@@ -197,31 +200,23 @@ def _write_slices(stage: Stage, item: str | None, sliced: Any, values: dict[str,
     io.copy_parts(artifact.at(root, item), parts.build(bars, recipe, root / PARTS_CACHE))
 
 
-def _write(stage: Stage, item: str | None, value: Any, values: dict[str, Any], root: Path) -> None:
+def _write(stage: Stage, item: str | None, value: Any, root: Path) -> None:
     """Write every out; an artifact inside another is written with it."""
     found = outs(stage)
-    if stage.name == "ingest":
-        _write_bars(found[0], value, values, root)
-        return
-    by_name = {found[0].name: value} if stage.out else {a.name: getattr(value, a.name) for a in found}
+    by_name = {stage.out: value} if stage.out else {a.name: getattr(value, a.name) for a in found}
     for artifact in found:
         if artifact.inside is None:
             guests = {a: by_name[a.name] for a in found if a.inside == artifact.name}
             _write_one(artifact, artifact.at(root, item), by_name[artifact.name], guests)
 
 
-def _write_bars(artifact: Artifact, fetched: Any, values: dict[str, Any], root: Path) -> None:
-    """Keep earlier bars beside the fetched ones, as long as both come from the same place: the one out that grows.
+def _write_growing(stage: Stage, values: dict[str, Any], root: Path) -> None:
+    """Merge what the source sends with the bars that are there: the one out that grows."""
+    from betti.stages.ingest import last_bar, pieces
 
-    Bars of another source, interval or option are not mixed in: they are replaced, and DVC's cache keeps them.
-    """
-    from betti.stages.ingest import accumulate
-
-    path = artifact.at(root)
     origin = json.dumps({name: values[name] for name in ("source", "interval", "options")}, sort_keys=True) + "\n"
-    if io.read_note(path / ORIGIN) == origin:
-        fetched = accumulate(read(artifact, root), fetched, values["until"])
-    io.write_parts(path, fetched, artifact.schema, notes={ORIGIN: origin})  # type: ignore[arg-type]  # bars are a table
+    fetch = growth.Fetch(origin, tuple(values["symbols"]), values["interval"], last_bar(values["until"]))
+    growth.grow(outs(stage)[0].at(root), pieces(**values), fetch)
 
 
 def _write_one(artifact: Artifact, path: Path, value: Any, guests: dict[Artifact, Any]) -> None:

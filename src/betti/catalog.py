@@ -91,6 +91,7 @@ ARTIFACTS = {
     artifact.name: artifact
     for artifact in (
         Artifact("bars", "data/1_bars", "parts", schemas.BARS),
+        Artifact("revisions", "data/1_bars/_revisions", "parts", schemas.REVISIONS, inside="bars"),
         Artifact("clean", "data/2_clean", "parts", schemas.BARS),
         Artifact("quarantine", "data/2_clean/_quarantine", "parts", schemas.QUARANTINE, inside="clean"),
         Artifact("validation", "data/9_reports/validation", "folder", value="betti.expectations.result:Validation"),

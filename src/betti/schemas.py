@@ -16,6 +16,7 @@ __all__ = [
     "PRICE_COLUMNS",
     "QUARANTINE",
     "REASONS",
+    "REVISIONS",
     "ROLES",
     "Column",
     "Schema",
@@ -82,6 +83,16 @@ _SPAN = (
 
 BARS = Schema("bars", _KEY + _OHLCV)
 QUARANTINE = Schema("quarantine", (*_KEY, *_OHLCV, Column("reason", STRING, "comma-separated rule names")))
+REVISIONS = Schema(
+    "revisions",
+    (
+        *_KEY,
+        Column("column", STRING, "what was corrected"),
+        Column("old", FLOAT64, "as it was", nullable=True),
+        Column("new", FLOAT64, "as it is since", nullable=True),
+        Column("seen", TIMESTAMP, "`until` of the fetch that brought it"),
+    ),
+)
 FEATURES = Schema("features", _KEY, rest=FLOAT32)
 LABELS = Schema(
     "labels",

@@ -1,16 +1,20 @@
-"""Stage 1: bars from a source. Fetching belongs to `betti.sources`, judging the rows to `validate`."""
+"""Stage 1: bars from a source. Fetching belongs to `betti.sources`, judging the rows to `validate`, growing by month to
+`betti.growth`.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from betti import sources
-from betti.errors import BadBars, BadParam
+from betti.errors import BadParam
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import pandas as pd
 
-__all__ = ["accumulate", "ingest"]
+__all__ = ["ingest", "pieces"]
 
 
 def ingest(*, source: str, symbols: list[str], interval: str, options: dict[str, Any], until: str) -> pd.DataFrame:
@@ -20,7 +24,31 @@ def ingest(*, source: str, symbols: list[str], interval: str, options: dict[str,
         Columns as in `betti.schemas.BARS`, sorted by symbol and time; rows are as the source has them.
 
     Raises:
-        UnknownName, BadParam, MissingFile, UnreadableFile, BadBars: see `betti.sources.fetch`.
+        UnknownName, BadParam, MissingFile, UnreadableFile, BadBars: see `betti.sources.stream`.
+    """
+    import pandas as pd
+
+    fetched = pieces(source=source, symbols=symbols, interval=interval, options=options, until=until)
+    bars = pd.concat(fetched, ignore_index=True)
+    return bars.sort_values(["symbol", "timestamp"], kind="stable").reset_index(drop=True)
+
+
+def pieces(
+    *, source: str, symbols: list[str], interval: str, options: dict[str, Any], until: str
+) -> Iterator[pd.DataFrame]:
+    """The same bars piece by piece, each of one symbol, in the source's order: what need not fit into memory.
+
+    Raises:
+        UnknownName, BadParam, MissingFile, UnreadableFile, BadBars: see `betti.sources.stream`.
+    """
+    return sources.stream(source, tuple(symbols), interval, last_bar(until), options)
+
+
+def last_bar(until: str) -> pd.Timestamp:
+    """The clock of a run, from asof.yaml.
+
+    Raises:
+        BadParam: it is no time with a zone.
     """
     import pandas as pd
 
@@ -32,28 +60,4 @@ def ingest(*, source: str, symbols: list[str], interval: str, options: dict[str,
         ) from cause
     if last.tzinfo is None:
         raise BadParam("until", until, "it has no time zone; write it as '...+00:00'", "asof.yaml")
-    bars = sources.fetch(source, symbols=tuple(symbols), interval=interval, until=last, options=options)
-    bars = bars[bars["timestamp"] <= last]
-    for symbol in symbols:
-        if not (bars["symbol"] == symbol).any():
-            raise BadBars(f"source '{source}'", f"no bar of {symbol} up to {until}", "Check the symbol and asof.yaml")
-    return bars.sort_values(["symbol", "timestamp"], kind="stable").reset_index(drop=True)
-
-
-def accumulate(before: pd.DataFrame, fetched: pd.DataFrame, until: str) -> pd.DataFrame:
-    """What is kept of earlier bars, with the fetched ones in place of those they correct.
-
-    Markets that are no longer fetched, and bars later than `until`, go; a bar that was fetched again is the fetched
-    one (repeats within one fetch all stay: telling them apart is validation's work).
-    """
-    import pandas as pd
-
-    times = fetched.groupby("symbol")["timestamp"]
-    known = {symbol: frozenset(stamps) for symbol, stamps in times}
-    kept = [
-        rows[~rows["timestamp"].isin(known[symbol]) & (rows["timestamp"] <= pd.Timestamp(until))]
-        for symbol, rows in before.groupby("symbol")
-        if symbol in known
-    ]
-    whole = pd.concat([*kept, fetched], ignore_index=True)
-    return whole.sort_values(["symbol", "timestamp"], kind="stable").reset_index(drop=True)
+    return last.tz_convert("UTC")

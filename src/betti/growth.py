@@ -1,0 +1,191 @@
+"""The bars on disk: the one artifact that grows. What a source sends is merged month by month with what is there.
+
+Pieces of a fetch are first spooled by symbol and month, so that neither the fetch nor the history has to fit into
+memory; then each month is merged by itself. A bar that was fetched again with other values is the fetched one, and the
+change is kept as a revision: old value, new value, when. Months that were not fetched are copied as they are. All of it
+appears at once or not at all.
+
+What does not belong here: fetching, and judging the rows (repeats within one fetch all stay: validation decides).
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections import defaultdict
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from betti import io
+from betti.catalog import symbol_folder
+from betti.errors import BadBars
+from betti.schemas import BARS, REVISIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from betti.schemas import Schema
+
+__all__ = ["ORIGIN", "Fetch", "grow", "latest", "merged", "revised"]
+
+ORIGIN = "_origin.json"  # beside the bars: where they come from
+REVISED = "_revisions"  # a folder beside the symbols': what was corrected since
+_LONG = ("d", "w", "o")  # intervals of a day and more, by their last letter: their parts are years
+
+
+@dataclass(frozen=True)
+class Fetch:
+    """What was asked of a source.
+
+    Attributes:
+        origin: where bars come from, as text: bars of another origin are not mixed in but replaced.
+        symbols: the markets, each of which must have a bar in the end. Others that are there go.
+        interval: length of a bar.
+        until: the open time of the last bar known. Later ones that are there go.
+    """
+
+    origin: str
+    symbols: tuple[str, ...]
+    interval: str
+    until: pd.Timestamp
+
+
+def grow(path: Path, pieces: Iterable[pd.DataFrame], fetch: Fetch) -> None:
+    """Merge fetched bars, each piece of one symbol and none later than `until`, into the folder `path`.
+
+    Raises:
+        BadBars: a symbol has no bar; nothing is changed.
+    """
+    with io.place(path) as new:
+        new.mkdir(parents=True)
+        spooled = _spool(pieces, new / ".spool", yearly=fetch.interval[-1:] in _LONG)
+        before = path if io.read_note(path / ORIGIN) == fetch.origin else None
+        for symbol in fetch.symbols:
+            folder = symbol_folder(symbol)
+            known = {file.stem: file for file in (before / folder).glob("*.parquet")} if before else {}
+            parts = spooled.get(symbol, {})
+            for period in sorted(parts.keys() | known.keys()):
+                _merge(new, folder, period, known.get(period), parts.get(period, []), fetch.until)
+            _carry(before, new, folder)
+            if not any((new / folder).glob("*.parquet")):
+                raise BadBars(fetch.origin, f"no bar of {symbol} up to {fetch.until}", "Check the symbol and asof.yaml")
+        shutil.rmtree(new / ".spool", ignore_errors=True)
+        (new / ORIGIN).write_text(fetch.origin, encoding="utf-8")
+
+
+def latest(path: Path, origin: str) -> dict[str, pd.Timestamp]:
+    """The last bar of every symbol that is there from this origin: from where a source may go on."""
+    if io.read_note(path / ORIGIN) != origin:
+        return {}
+    found: dict[str, pd.Timestamp] = {}
+    for folder in sorted(path.iterdir()):
+        files = [] if folder.name.startswith("_") else sorted(folder.glob("*.parquet"))
+        if files:
+            bars = io.read_part(files[-1], BARS)
+            found[str(bars["symbol"].iloc[0])] = bars["timestamp"].max()
+    return found
+
+
+def merged(stored: pd.DataFrame, fetched: pd.DataFrame) -> pd.DataFrame:
+    """Stored bars with the fetched ones in place of those of the same time, in time order; repeats in a fetch stay."""
+    import pandas as pd
+
+    kept = stored[~stored["timestamp"].isin(frozenset(fetched["timestamp"]))]
+    return pd.concat([kept, fetched]).sort_values("timestamp", kind="stable").reset_index(drop=True)
+
+
+def revised(stored: pd.DataFrame, fetched: pd.DataFrame, until: pd.Timestamp) -> pd.DataFrame:
+    """The values that a fetch changes: a row of `REVISIONS` for each; `seen` is the fetch's `until`."""
+    import pandas as pd
+
+    last = fetched.drop_duplicates("timestamp", keep="last")
+    both = stored.drop_duplicates("timestamp", keep="last").merge(last, on="timestamp", suffixes=("", "_new"))
+    found = []
+    for name in BARS.names[2:]:
+        if name in both.columns and f"{name}_new" in both.columns:
+            old, new = both[name], both[f"{name}_new"]
+            other = both[(old != new) & ~(old.isna() & new.isna())]
+            found.append(
+                pd.DataFrame(
+                    {
+                        "timestamp": other["timestamp"],
+                        "symbol": other["symbol"],
+                        "column": name,
+                        "old": other[name],
+                        "new": other[f"{name}_new"],
+                        "seen": until.tz_convert("UTC").as_unit("us"),
+                    }
+                )
+            )
+    return pd.concat(found).sort_values(["timestamp", "column"], kind="stable").reset_index(drop=True)
+
+
+def _merge(new: Path, folder: str, period: str, known: Path | None, spooled: list[Path], until: pd.Timestamp) -> None:
+    """Write one period, and what was corrected in it."""
+    import pandas as pd
+
+    target = new / folder / f"{period}.parquet"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if known is not None and not spooled and period < f"{until:%Y-%m}"[: len(period)]:
+        shutil.copyfile(known, target)
+        return
+    stored = [io.read_part(known, BARS)] if known else []
+    fetched = [pd.concat([pd.read_feather(file) for file in spooled])] if spooled else []
+    if stored and fetched:
+        changes = revised(stored[0], fetched[0], until)
+        if len(changes):
+            _write(new / REVISED / folder / f"{period}.{until:%Y%m%dT%H%M%S}.parquet", changes, REVISIONS)
+        stored = [merged(stored[0], fetched.pop())]
+    (bars,) = stored + fetched
+    bars = bars[bars["timestamp"] <= until].sort_values("timestamp", kind="stable")
+    if len(bars):
+        io.table_bytes_to(target, bars, BARS)
+
+
+def _carry(before: Path | None, new: Path, folder: str) -> None:
+    """Keep the revisions that were there."""
+    for file in sorted((before / REVISED / folder).glob("*.parquet")) if before else ():
+        target = new / REVISED / folder / file.name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if target.exists():  # the same clock again: what it said before stands first
+            import pandas as pd
+
+            both = pd.concat([io.read_part(file, REVISIONS), io.read_part(target, REVISIONS)])
+            _write(target, both.drop_duplicates(), REVISIONS)
+        else:
+            shutil.copyfile(file, target)
+
+
+def _write(file: Path, table: pd.DataFrame, schema: Schema) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    io.table_bytes_to(file, table, schema)
+
+
+def _spool(pieces: Iterable[pd.DataFrame], folder: Path, *, yearly: bool) -> Mapping[str, Mapping[str, list[Path]]]:
+    """Lay fetched bars out by symbol and period, uncompressed: symbol -> period -> files in the order they came."""
+    spooled: dict[str, dict[str, list[Path]]] = defaultdict(lambda: defaultdict(list))
+    for number, piece in enumerate(pieces):
+        if piece.empty:
+            continue
+        symbol = str(piece["symbol"].iloc[0])
+        names = _periods(piece["timestamp"], yearly=yearly)
+        edges = np.flatnonzero(np.r_[True, names[1:] != names[:-1], True])
+        for count, (start, end) in enumerate(pairwise(edges.tolist())):
+            file = folder / symbol_folder(symbol) / f"{number}-{count}.feather"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            piece.iloc[start:end].reset_index(drop=True).to_feather(file, compression="uncompressed")
+            spooled[symbol][str(names[start])].append(file)
+    return spooled
+
+
+def _periods(timestamps: pd.Series, *, yearly: bool) -> NDArray[np.datetime64]:
+    """The year or the month of each bar; as text 2024 or 2024-05."""
+    naive = timestamps.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy()
+    names: NDArray[np.datetime64] = naive.astype("datetime64[Y]" if yearly else "datetime64[M]")
+    return names

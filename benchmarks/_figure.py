@@ -67,7 +67,7 @@ def speedup(
 
 
 def single(benchmark: str, case: str, values: list[float], unit: str, most: float) -> Figure:
-    """A figure without a reference on the spot: the median, and a target in its own unit; infinite where there is none."""
+    """A figure without a reference on the spot: the median, and a target in its own unit, or an infinite one."""
     middle = statistics.median(values)
     target = f"<= {most:g} {unit}" if most < math.inf else "recorded"
     return Figure(benchmark, case, round(middle, 3), None, unit, None, target, middle <= most)

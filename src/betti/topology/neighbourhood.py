@@ -125,11 +125,11 @@ def _add_near(
     found = 0
     for a in range(n):
         for t in range(wanted):
-            if not _near_lune_is_empty(x, y, near, lengths, a, t):
-                continue
             b, length = near[a, t], lengths[a, t]
             if b < a and _among(near, b, a):
                 continue  # seen from b
+            if not _near_lune_is_empty(x, y, near, lengths, a, t):
+                continue
             # Where b is as far as the last of the list, points that tie with it may have found no place there.
             whole = length < lengths[a, wanted - 1] or wanted == n - 1
             if whole or _lune_is_empty(x, y, grid, a, b, length):

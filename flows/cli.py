@@ -33,8 +33,13 @@ app = typer.Typer(
 
 topology = typer.Typer(help="Look at the topology of prices, and choose its embedding.", no_args_is_help=True)
 app.add_typer(topology, name="topology")
+check = typer.Typer(help="Look for faults in a feature family, a registered one or your file.", no_args_is_help=True)
+app.add_typer(check, name="check")
 
 Words = Annotated[str, typer.Option(help="comma-separated")]
+Family = Annotated[str, typer.Argument(help="a registered family, or a file: my_family.py")]
+Bars = Annotated[Path | None, typer.Option(help="Parquet file or folder of bars [default: made-up ones]")]
+Knobs = Annotated[list[str] | None, typer.Option("--knob", help="a knob of the family: window=40; may be repeated")]
 
 
 def _split(words: str) -> list[str]:
@@ -95,11 +100,14 @@ def models() -> None:
 
 
 @app.command()
-def features() -> None:
-    """The registered feature families and feature sets."""
+def features(
+    family: Annotated[str, typer.Argument(help="one family alone")] = "",
+    cost: Annotated[bool, typer.Option("--cost", help="measure seconds per million bars, here and now")] = False,
+) -> None:
+    """The registered feature families with their columns, units and sources, and the feature sets."""
     from flows import registered
 
-    registered.features()
+    registered.features(family, cost)
 
 
 @app.command()
@@ -141,13 +149,53 @@ def choose(
     embedding.choose(_root(), write)
 
 
+@check.command()
+def lookahead(
+    family: Family,
+    bars: Bars = None,
+    times: Annotated[int, typer.Option(min=2, help="bars after which the future is cut off, at most")] = 100,
+    knob: Knobs = None,
+) -> None:
+    """Columns that read later bars, or something outside the bars; exit code 1 where there is one."""
+    from flows import checking
+
+    if not checking.lookahead(family, bars, times, knob or []):
+        raise typer.Exit(1)
+
+
+@check.command()
+def recursive(family: Family, bars: Bars = None, knob: Knobs = None) -> None:
+    """Columns that need more history than their look-back declares; exit code 1 where there is one."""
+    from flows import checking
+
+    if not checking.recursive(family, bars, knob or []):
+        raise typer.Exit(1)
+
+
 @app.command()
-def doctor() -> None:
-    """Check versions, device, DVC cache and Prefect, with the remedy for what is wrong."""
+def doctor(
+    cache: Annotated[
+        bool, typer.Option("--cache", help="the caches alone: hash all, put back what can be had, name the rest")
+    ] = False,
+) -> None:
+    """Check versions, device, caches, remote and Prefect, with the remedy for what is wrong."""
     from flows import doctor as check
 
-    if not check.examine(_root()):
+    if not (check.examine_cache if cache else check.examine)(_root()):
         raise typer.Exit(1)
+
+
+@app.command()
+def gc(
+    apply: Annotated[bool, typer.Option("--apply", help="remove it; without this nothing is removed")] = False,
+    keep: Annotated[
+        str, typer.Option(help="whose artifacts stay: workspace, tags or commits [default: flow.keep in params.yaml]")
+    ] = "",
+) -> None:
+    """What may go from DVC's cache and the part cache, and what stays and why."""
+    from flows import cleaning
+
+    cleaning.clean(_root(), apply, keep)
 
 
 def main() -> None:

@@ -1,19 +1,39 @@
-"""Commit what a night changed that git keeps: the clock, the lock, the metrics."""
+"""What leaves the workspace after a night: artifacts to the remote; the clock, the lock and the metrics to git."""
 
 from __future__ import annotations
 
 import subprocess
 from typing import TYPE_CHECKING
 
-from betti import params
+from betti import params, progress
+from tasks.remote import Remote
+from tasks.storage import Cache, RemoteError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-__all__ = ["commit"]
+    from tasks.record import Workspace
+
+__all__ = ["commit", "push"]
 
 KEPT = (params.ASOF, "dvc.lock", "data/9_reports/metrics")
+
+
+def push(workspace: Workspace, address: str | None, say: Callable[..., None], warn: Callable[..., None]) -> None:
+    """Give the remote, where one is set, what it lacks. A remote that fails is told and does not fail the night."""
+    remote = Remote(Cache(workspace))
+    remote.configure(address)
+    if address is None or remote.settled():
+        return
+    try:
+        pushed = remote.push(progress.tell)
+    except RemoteError as error:
+        warn("not pushed: %s", error)
+        return
+    say("pushed %d objects to %s", pushed.objects, remote.address)
+    if pushed.held_back:
+        warn("not pushed: %s: the cache lacks or spoilt some of their objects", ", ".join(pushed.held_back))
 
 
 def commit(root: Path, say: Callable[..., None]) -> bool:

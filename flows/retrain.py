@@ -80,8 +80,10 @@ def retrain(
         if until == "now":
             log.info("asof.yaml: until %s", clock.advance(root))
         states = _run_all(workspace, request, watcher, knobs)
-        if knobs.commit and until == "now":
-            publish.commit(root, log.info)
+        if until == "now":
+            publish.push(workspace, knobs.remote, log.info, log.warning)
+            if knobs.commit:
+                publish.commit(root, log.info)
     return states
 
 

@@ -1,4 +1,7 @@
-"""`betti run`: refuse what is wrong before anything is written, do nothing when nothing is stale, else run the flow."""
+"""`betti run`: refuse what is wrong before anything is written, do nothing when nothing is stale, else run the flow.
+
+Afterwards the remote, where one is set, gets what it lacks.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,14 @@ import time
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.markup import escape
 
 from betti import binding, catalog, params
 from flows import checks, dag
+from flows.cleaning import size_in_words, telling
 from tasks.record import Workspace
+from tasks.remote import Remote
+from tasks.storage import Cache, RemoteError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,6 +36,8 @@ def run(root: Path, stages: list[str], runs: list[str], downstream: bool, force:
     known = params.load(root)
     knobs = known.flow
     workspace = Workspace(root, knobs.lock_wait_seconds, lambda who, s: console.print(f"waiting for {who} ({s:.0f} s)"))
+    remote = Remote(Cache(workspace))
+    remote.configure(knobs.remote)
     looked = dag.look(workspace)
     chosen = looked.dag.select(stages, runs, downstream)
     wanted = looked.dag.above(chosen)
@@ -37,10 +46,12 @@ def run(root: Path, stages: list[str], runs: list[str], downstream: bool, force:
         console.print(
             f"[green]Nothing is stale[/]: {len(wanted)} stages are cached. ({time.perf_counter() - started:.1f} s)"
         )
+        _push(remote, knobs.remote, console)
         _point_to_report(root, console)
         return
     checks.check(root, stale | set(chosen if force else ()))
     _run_flow(console, stages, runs, downstream, force, len(wanted), len(stale))
+    _push(remote, knobs.remote, console)
     console.print(f"Done in {time.perf_counter() - started:.1f} s.")
     _point_to_report(root, console)
 
@@ -62,6 +73,26 @@ def _run_flow(
 
     with Terminal(console) as terminal, watching(terminal):
         retrain(stages=stages or None, runs=runs or None, downstream=downstream, force=force)
+
+
+def _push(remote: Remote, wanted: str | None, console: Console) -> None:
+    """Give the remote what it lacks. The run is done and recorded: a remote that fails does not undo that."""
+    if wanted is None or remote.settled():
+        return
+    try:
+        with telling(console) as tell:
+            pushed = remote.push(tell)
+    except RemoteError as error:
+        console.print(f"[yellow]Not pushed:[/] {escape(str(error))}", highlight=False)
+        return
+    words = f"Pushed {pushed.objects} objects ({size_in_words(pushed.size)}) to {remote.address}."
+    console.print(words, highlight=False, soft_wrap=True)
+    if pushed.held_back:
+        held = f"{', '.join(pushed.held_back[:3])}" + (" and others" if len(pushed.held_back) > 3 else "")
+        console.print(
+            f"[yellow]Not pushed:[/] {held}: the cache lacks or spoilt some of their objects; `betti doctor --cache`",
+            highlight=False,
+        )
 
 
 def _point_to_report(root: Path, console: Console) -> None:

@@ -1,8 +1,9 @@
 """The one adapter to DVC: what is stale, restore it from cache, commit what a run made.
 
 Why not `dvc repro` per task: its locks refuse stages side by side, and each call costs seconds. One shared `Repo` and
-one mutex around it cost milliseconds. This is the only module that knows DVC's internals (hence dvc>=3.67,<3.68); a
-test holds its dvc.lock equal to that of `dvc repro`, byte for byte.
+one mutex around it cost milliseconds. This module, and `tasks.remote` for what leaves the machine, are the only ones
+that know DVC's internals (hence dvc>=3.67,<3.68); a test holds its dvc.lock equal to that of `dvc repro`, byte for
+byte.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from dvc.repo import Repo
     from dvc.stage import PipelineStage
 
-__all__ = ["Entry", "Outcome", "State", "View", "Workspace"]
+__all__ = ["Entry", "Outcome", "State", "View", "Workspace", "md5_of"]
 
 State = Literal["ran", "cached", "restored"]
 OnWait = Callable[[str, float], None]
@@ -36,13 +37,14 @@ OnWait = Callable[[str, float], None]
 
 @dataclass(frozen=True)
 class Entry:
-    """One dependency or out of a stage as DVC knows it."""
+    """One dependency or out of a stage as DVC knows it; `cached` says whether DVC's cache keeps it."""
 
     path: str
     kind: Literal["dep", "out"]
     md5: str
     size: int | None
     files: int | None
+    cached: bool = False
 
 
 @dataclass(frozen=True)
@@ -103,15 +105,24 @@ class Workspace:
 
         return Repo(str(self.root))
 
+    @property
+    def cache_folder(self) -> Path:
+        """DVC's cache: .dvc/cache, or where DVC's configuration puts it."""
+        return Path(self._repo.cache.legacy.path)
+
     @contextmanager
-    def _session(self) -> Iterator[Repo]:
+    def session(self) -> Iterator[Repo]:
         """The repository, locked against other threads and other DVC processes, its stages as the files say.
 
         What was loaded is kept between sessions as long as the files are as this process left them: DVC itself would
         parse all of them anew each time. After an error everything is loaded again, since a stage may be half-updated.
+        A session inside a session of the same thread is a part of it.
         """
         with self._mutex:
             repo = self._repo
+            if repo._lock_depth:
+                yield repo
+                return
             self._acquire(repo)
             try:
                 if self._seen != self._stamp():
@@ -156,7 +167,7 @@ class Workspace:
         stamp = self._stamp()  # before reading: an edit meanwhile is seen as one next time
         repo._reset()
         try:
-            self._stages = {stage.name: stage for stage in repo.index.stages}
+            self._stages = {stage.name: stage for stage in repo.index.stages if _of_pipeline(stage)}
         except DvcException as cause:
             raise BrokenPipelineError(cause) from cause
         self._lock_text = LockText.read(self.root / "dvc.lock")
@@ -174,28 +185,28 @@ class Workspace:
 
     def look(self) -> View:
         """The graph, and what is stale."""
-        with self._session() as repo:
+        with self.session() as repo:
             graph, order = repo.index.graph, self._order(repo)
             by_name = self._stages
-            upstreams = {n: tuple(sorted(up.name for up in graph.successors(by_name[n]))) for n in order}
+            upstreams = {n: _names(graph.successors(by_name[n])) for n in order}
             return View(upstreams, {n: why for n in order if (why := _why(by_name[n]))})
 
     def recorded(self) -> dict[str, tuple[Entry, ...]]:
         """What dvc.lock says of every stage's deps and outs."""
-        with self._session():
+        with self.session():
             return {name: _entries(stage) for name, stage in self._stages.items()}
+
+    def tracked(self) -> frozenset[str]:
+        """The hashes of all that DVC tracks in the workspace, beside the pipeline too (`dvc add`)."""
+        with self.session() as repo:
+            return frozenset(str(out.hash_info.value) for out in repo.index.outs if out.hash_info)
 
     def _order(self, repo: Repo) -> list[str]:
         """The stages in the order `dvc repro` would take."""
         from dvc.repo.reproduce import plan_repro
 
-        return [stage.name for stage in plan_repro(repo.index.graph, list(repo.index.graph))]
-
-    def check_cache(self) -> tuple[int, list[Path]]:
-        """Hash every object in DVC's cache: how many there are, and which are not what their name says."""
-        store = Path(self._repo.cache.local.path)
-        objects = [file for file in store.glob("??/*") if file.is_file() and len(file.parent.name) == 2]
-        return len(objects), [f for f in objects if _md5(f) != f.parent.name + f.name.removesuffix(".dir")]
+        planned = plan_repro(repo.index.graph, list(repo.index.graph))
+        return [stage.name for stage in planned if _of_pipeline(stage)]
 
     # One stage ------------------------------------------------------------------------------------------------------
 
@@ -211,7 +222,7 @@ class Workspace:
             DependencyMovedError: a dependency changed while the body ran; nothing is recorded.
             WorkspaceLockedError: another process holds DVC's lock for too long.
         """
-        with self._session() as repo:
+        with self.session() as repo:
             stage = self._stages[name]
             if not force:
                 if not stage.changed():
@@ -223,7 +234,7 @@ class Workspace:
         started = time.perf_counter()
         body()
         seconds = time.perf_counter() - started
-        with self._session() as repo:
+        with self.session() as repo:
             stage = self._stages[name]
             self._save(repo, stage, before)
             return Outcome(name, "ran", seconds, _entries(stage))
@@ -300,6 +311,15 @@ class Workspace:
         self._seen = (*self._seen[:-1], self._stamp()[-1])  # of the files seen, only the lock is this process's work
 
 
+def _of_pipeline(stage: Any) -> bool:
+    """Whether it is a stage of dvc.yaml; what `dvc add` made is none, and has no name."""
+    return hasattr(stage, "name")
+
+
+def _names(stages: Iterable[Any]) -> tuple[str, ...]:
+    return tuple(sorted(stage.name for stage in stages if _of_pipeline(stage)))
+
+
 def _why(stage: PipelineStage) -> tuple[str, ...]:
     """Reasons why a stage is not up to date; none when it is."""
     if not stage.changed():
@@ -358,7 +378,8 @@ def _entries(stage: PipelineStage) -> tuple[Entry, ...]:
                 continue
             value = item.hash_info.value if item.hash_info else None
             size, files = (item.meta.size, item.meta.nfiles) if item.meta else (None, None)
-            found.append(Entry(str(item.def_path), kind, str(value or ""), size, files))  # type: ignore[arg-type]
+            cached = kind == "out" and item.use_cache
+            found.append(Entry(str(item.def_path), kind, str(value or ""), size, files, cached))  # type: ignore[arg-type]
     return tuple(found)
 
 
@@ -374,7 +395,7 @@ def _corrupted(out: Any) -> list[tuple[Path, Path | None]]:
         wanted = {root.joinpath(*key): info.value for key, (_, info) in _tree_items(tree)}
     broken = []
     for file, value in wanted.items():
-        if not file.exists() or _md5(file) != value:
+        if not file.exists() or md5_of(file) != value:
             cached = Path(out.cache.oid_to_path(value)) if out.use_cache else None
             broken.append((file, cached))
     return broken
@@ -384,7 +405,8 @@ def _tree_items(tree: Any) -> list[tuple[tuple[str, ...], tuple[Any, Any]]]:
     return [(key, (meta, info)) for key, meta, info in tree] if tree is not None else []
 
 
-def _md5(file: Path) -> str:
+def md5_of(file: Path) -> str:
+    """The hash DVC names the file's content by, as 32 hexadecimal digits."""
     digest = hashlib.md5(usedforsecurity=False)
     with file.open("rb") as stream:
         while chunk := stream.read(1 << 20):

@@ -14,7 +14,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from betti import catalog, growth, io, parts
+from betti import catalog, io, parts
 from betti import params as _params
 from betti.errors import MissingArtifact, UnknownName
 
@@ -90,7 +90,10 @@ def check(params: _params.Params, stage: Stage, item: str | None, root: Path) ->
 
     values = knobs(params, stage, item, root)
     if stage.name == "ingest":
+        from betti.stages.ingest import coarser_bars
+
         _knobs.checked(sources.FOLDER.load(values["source"]).fetch, values["options"], "ingest.options")
+        coarser_bars(values["interval"], values["resample"], values["sessions"])
     elif stage.name == "features":
         family = values.pop("family")
         _knobs.checked(features.FOLDER.load(family).compute, values, f"features.{family}")
@@ -212,11 +215,21 @@ def _write(stage: Stage, item: str | None, value: Any, root: Path) -> None:
 
 def _write_growing(stage: Stage, values: dict[str, Any], root: Path) -> None:
     """Merge what the source sends with the bars that are there: the one out that grows."""
-    from betti.stages.ingest import last_bar, pieces
+    from betti import growth
+    from betti.stages import ingest
 
-    origin = json.dumps({name: values[name] for name in ("source", "interval", "options")}, sort_keys=True) + "\n"
-    fetch = growth.Fetch(origin, tuple(values["symbols"]), values["interval"], last_bar(values["until"]))
-    growth.grow(outs(stage)[0].at(root), pieces(**values), fetch)
+    path = outs(stage)[0].at(root)
+    asked = dict(values)
+    shape = {name: asked.pop(name) for name in ("resample", "sessions")}
+    origin = {name: values[name] for name in ("source", "interval", "options")} | {k: v for k, v in shape.items() if v}
+    fetch = growth.Fetch(
+        origin=json.dumps(origin, sort_keys=True) + "\n",
+        symbols=tuple(values["symbols"]),
+        interval=values["interval"],
+        until=ingest.last_bar(values["until"]),
+        coarser=ingest.coarser_bars(values["interval"], **shape),
+    )
+    growth.grow(path, ingest.pieces(**asked, since=growth.since(path, fetch)), fetch)
 
 
 def _write_one(artifact: Artifact, path: Path, value: Any, guests: dict[Artifact, Any]) -> None:

@@ -20,7 +20,9 @@ import numpy as np
 
 from betti import io
 from betti.catalog import symbol_folder
+from betti.coarser import is_yearly, write
 from betti.errors import BadBars
+from betti.intervals import name_of
 from betti.schemas import BARS, REVISIONS
 
 if TYPE_CHECKING:
@@ -30,13 +32,14 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+    from betti.intervals import Coarser
     from betti.schemas import Schema
 
-__all__ = ["ORIGIN", "Fetch", "grow", "latest", "merged", "revised"]
+__all__ = ["BASE", "ORIGIN", "Fetch", "grow", "merged", "revised", "since"]
 
 ORIGIN = "_origin.json"  # beside the bars: where they come from
 REVISED = "_revisions"  # a folder beside the symbols': what was corrected since
-_LONG = ("d", "w", "o")  # intervals of a day and more, by their last letter: their parts are years
+BASE = "_base"  # a folder beside them: the source's bars, where coarser ones are made of them
 
 
 @dataclass(frozen=True)
@@ -48,12 +51,19 @@ class Fetch:
         symbols: the markets, each of which must have a bar in the end. Others that are there go.
         interval: length of a bar.
         until: the open time of the last bar known. Later ones that are there go.
+        coarser: what is made of the bars, which then lie in `_base`; None where they are the bars.
     """
 
     origin: str
     symbols: tuple[str, ...]
     interval: str
     until: pd.Timestamp
+    coarser: Coarser | None = None
+
+    @property
+    def base(self) -> str:
+        """The folder, inside the artifact's, that the source's own bars lie in."""
+        return BASE if self.coarser else "."
 
 
 def grow(path: Path, pieces: Iterable[pd.DataFrame], fetch: Fetch) -> None:
@@ -64,31 +74,37 @@ def grow(path: Path, pieces: Iterable[pd.DataFrame], fetch: Fetch) -> None:
     """
     with io.place(path) as new:
         new.mkdir(parents=True)
-        spooled = _spool(pieces, new / ".spool", yearly=fetch.interval[-1:] in _LONG)
+        spooled = _spool(pieces, new / ".spool", yearly=is_yearly(fetch.interval))
         before = path if io.read_note(path / ORIGIN) == fetch.origin else None
         for symbol in fetch.symbols:
             folder = symbol_folder(symbol)
-            known = {file.stem: file for file in (before / folder).glob("*.parquet")} if before else {}
+            target = new / fetch.base / folder
+            known = {file.stem: file for file in (before / fetch.base / folder).glob("*.parquet")} if before else {}
             parts = spooled.get(symbol, {})
             for period in sorted(parts.keys() | known.keys()):
-                _merge(new, folder, period, known.get(period), parts.get(period, []), fetch.until)
+                notes = new / REVISED / folder / f"{period}.{fetch.until:%Y%m%dT%H%M%S}.parquet"
+                _merge(target / f"{period}.parquet", notes, known.get(period), parts.get(period, []), fetch.until)
             _carry(before, new, folder)
-            if not any((new / folder).glob("*.parquet")):
+            if not any(target.glob("*.parquet")):
                 raise BadBars(fetch.origin, f"no bar of {symbol} up to {fetch.until}", "Check the symbol and asof.yaml")
+            if fetch.coarser:
+                _coarsen(symbol, fetch.coarser, new, before)
         shutil.rmtree(new / ".spool", ignore_errors=True)
         (new / ORIGIN).write_text(fetch.origin, encoding="utf-8")
 
 
-def latest(path: Path, origin: str) -> dict[str, pd.Timestamp]:
-    """The last bar of every symbol that is there from this origin: from where a source may go on."""
-    if io.read_note(path / ORIGIN) != origin:
+def since(path: Path, fetch: Fetch) -> dict[str, pd.Timestamp]:
+    """From where on each symbol's bars are worth fetching: a day, or ten bars, before the last one that is there."""
+    import pandas as pd
+
+    if io.read_note(path / ORIGIN) != fetch.origin:
         return {}
+    overlap = max(pd.Timedelta(days=1), 10 * pd.Timedelta(fetch.interval))
     found: dict[str, pd.Timestamp] = {}
-    for folder in sorted(path.iterdir()):
-        files = [] if folder.name.startswith("_") else sorted(folder.glob("*.parquet"))
+    for symbol in fetch.symbols:
+        files = sorted((path / fetch.base / symbol_folder(symbol)).glob("*.parquet"))
         if files:
-            bars = io.read_part(files[-1], BARS)
-            found[str(bars["symbol"].iloc[0])] = bars["timestamp"].max()
+            found[symbol] = io.read_part(files[-1], BARS)["timestamp"].max() - overlap
     return found
 
 
@@ -126,13 +142,12 @@ def revised(stored: pd.DataFrame, fetched: pd.DataFrame, until: pd.Timestamp) ->
     return pd.concat(found).sort_values(["timestamp", "column"], kind="stable").reset_index(drop=True)
 
 
-def _merge(new: Path, folder: str, period: str, known: Path | None, spooled: list[Path], until: pd.Timestamp) -> None:
+def _merge(target: Path, notes: Path, known: Path | None, spooled: list[Path], until: pd.Timestamp) -> None:
     """Write one period, and what was corrected in it."""
     import pandas as pd
 
-    target = new / folder / f"{period}.parquet"
     target.parent.mkdir(parents=True, exist_ok=True)
-    if known is not None and not spooled and period < f"{until:%Y-%m}"[: len(period)]:
+    if known is not None and not spooled and target.stem < f"{until:%Y-%m}"[: len(target.stem)]:
         shutil.copyfile(known, target)
         return
     stored = [io.read_part(known, BARS)] if known else []
@@ -140,12 +155,22 @@ def _merge(new: Path, folder: str, period: str, known: Path | None, spooled: lis
     if stored and fetched:
         changes = revised(stored[0], fetched[0], until)
         if len(changes):
-            _write(new / REVISED / folder / f"{period}.{until:%Y%m%dT%H%M%S}.parquet", changes, REVISIONS)
+            _write(notes, changes, REVISIONS)
         stored = [merged(stored[0], fetched.pop())]
     (bars,) = stored + fetched
     bars = bars[bars["timestamp"] <= until].sort_values("timestamp", kind="stable")
     if len(bars):
         io.table_bytes_to(target, bars, BARS)
+
+
+def _coarsen(symbol: str, coarser: Coarser, new: Path, before: Path | None) -> None:
+    """Make a symbol's coarser bars."""
+    folder = symbol_folder(symbol)
+    for interval in coarser.intervals:
+        name = name_of(symbol, interval, coarser)
+        old = before or new / ".spool"  # where there is nothing
+        earlier = old / BASE / folder, old / symbol_folder(name)
+        write(new / BASE / folder, new / symbol_folder(name), name, interval, coarser, earlier)
 
 
 def _carry(before: Path | None, new: Path, folder: str) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
@@ -38,6 +38,10 @@ class Ingest(_Block):
     symbols: list[str] = Field(min_length=1, description="markets to fetch")
     interval: str = Field(pattern=r"^[1-9]\d*(m|h|d)$", description="bar length: 1m, 5m, 15m, 30m, 1h, 4h, 1d")
     options: dict[str, Any] = Field(description="the source's own options")
+    resample: list[str] = Field(default=[], description="intervals to make of the bars; empty: the bars as they are")
+    sessions: str | dict[str, Any] | None = Field(
+        default=None, description="when the market is open, for coarser bars: null, XNYS, or zone, opens, closes"
+    )
 
 
 class Validate(_Block):
@@ -116,6 +120,13 @@ class Flow(_Block):
     )
     report_port: int = Field(ge=1024, le=65535, description="where `make dashboard` serves the report, on this machine")
     commit: bool = Field(description="the nightly flow commits asof.yaml, dvc.lock and metrics to git")
+    # These two came after params.yaml was first written down by others: without them it still loads.
+    remote: str | None = Field(
+        default=None, min_length=1, description="folder or s3://bucket/prefix that a run is pushed to; null for none"
+    )
+    keep: Literal["workspace", "tags", "commits"] = Field(
+        default="commits", description="whose artifacts `betti gc` leaves in the cache, besides the workspace's own"
+    )
 
 
 class Params(_Block):

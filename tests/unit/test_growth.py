@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 from betti import growth, io
 from betti.errors import BadBars
 from betti.growth import Fetch, grow
+from betti.intervals import Coarser
+from betti.resampling import aggregated
 from betti.schemas import BARS, REVISIONS
 from tests.conftest import random_bars
 from tests.unit.test_io import digests
@@ -137,12 +139,64 @@ def test_repeats_within_one_fetch_all_stay(path):
     assert bars_in(path)["timestamp"].duplicated().sum() == 1
 
 
-def test_the_last_bar_of_each_market_is_known(path):
-    assert growth.latest(path, "here") == {}
+def test_a_source_is_asked_from_a_day_before_the_last_bar_on(path):
+    assert growth.since(path, asked()) == {}
     grow(path, [market(), market("B/B", 2, 50)], asked("AAA", "B/B"))
-    expected = {"AAA": market()["timestamp"].max(), "B/B": market("B/B", 2, 50)["timestamp"].max()}
-    assert growth.latest(path, "here") == expected
-    assert growth.latest(path, "elsewhere") == {}
+    found = growth.since(path, asked("AAA", "B/B", "CCC"))
+    assert found == {
+        "AAA": market()["timestamp"].max() - pd.Timedelta(days=5),
+        "B/B": market("B/B", 2, 50)["timestamp"].max() - pd.Timedelta(days=5),
+    }
+    assert growth.since(path, asked(origin="elsewhere")) == {}
+
+
+# --- coarser bars
+
+HOURS = Coarser(("1d",), "12h", None)
+BOTH = Coarser(("1d", "1w"), "12h", None)
+
+
+def coarse(*symbols: str, coarser: Coarser = HOURS, origin: str = "coarse") -> Fetch:
+    return Fetch(origin, symbols or ("AAA",), "12h", FAR, coarser)
+
+
+def made(bars: pd.DataFrame, interval: str, name: str) -> pd.DataFrame:
+    return aggregated(bars, interval, "12h").bars.assign(symbol=name)
+
+
+def test_coarser_bars_are_those_of_the_whole_history(path):
+    grow(path, [market()], coarse())
+    same(bars_in(path), made(market(), "1d", "AAA"))
+    same(io.read_table(path / "_base", BARS), market())
+
+
+def test_several_intervals_lie_side_by_side(path):
+    grow(path, [market()], coarse(coarser=BOTH))
+    found = bars_in(path)
+    same(found[found["symbol"] == "AAA@1d"], made(market(), "1d", "AAA@1d"))
+    same(found[found["symbol"] == "AAA@1w"], made(market(), "1w", "AAA@1w"))
+
+
+@settings(max_examples=20, deadline=None)
+@given(nights=st.lists(st.integers(2, 159), min_size=1, max_size=4), row=st.integers(0, 158))
+def test_coarser_bars_grown_night_by_night_equal_those_made_at_once(tmp_path_factory, nights, row):
+    folder = tmp_path_factory.mktemp("coarser")
+    whole = corrected(market(), row, close=market()["close"][row] * 1.0001)
+    fetch = coarse(coarser=BOTH)
+    for rows in sorted(nights):
+        grow(folder / "data/grown", [market().iloc[:rows]], fetch)
+    grow(folder / "data/grown", [whole], fetch)
+    grow(folder / "data/whole", [whole], fetch)
+    grown, once = (
+        {name: digest for name, digest in digests(folder / "data" / kind).items() if "_revisions" not in name}
+        for kind in ("grown", "whole")
+    )
+    assert grown == once
+
+
+def test_a_source_goes_on_from_the_base_bars(path):
+    grow(path, [market()], coarse())
+    assert growth.since(path, coarse()) == {"AAA": market()["timestamp"].max() - pd.Timedelta(days=5)}
 
 
 # --- nothing half-written

@@ -11,10 +11,14 @@ __all__ = [
     "Candidate",
     "Champion",
     "Classification",
+    "ColumnProfile",
     "ExpectationResult",
+    "FlaggedBar",
+    "Gap",
     "Interval",
     "Leaderboard",
     "LeaderboardRow",
+    "Profile",
     "RunMetrics",
     "Scores",
     "SymbolQuality",
@@ -27,8 +31,34 @@ class _Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class FlaggedBar(_Record):
+    """A clean bar that a rule found worth a look; `value` and `usual` are what that rule says they are."""
+
+    timestamp: str
+    rule: str
+    value: float | None
+    usual: float | None
+
+
+class Gap(_Record):
+    """Bars that should lie between two clean bars and do not: `missing` of them.
+
+    `sure` is the share of other weeks that have bars at these times; `kind` is "sessions" where nothing but whole
+    sessions is missing (a holiday or an outage), "bars" otherwise.
+    """
+
+    after: str
+    until: str
+    missing: int
+    sure: float
+    kind: str
+
+
 class SymbolQuality(_Record):
-    """What validation found for one symbol. `rows_in` = `rows_clean` + `rows_quarantined`, always."""
+    """What validation found for one symbol. `rows_in` = `rows_clean` + `rows_quarantined`, always.
+
+    `flags` counts by rule, over the clean bars; `examples` are the first few of each rule, `gaps` the longest few.
+    """
 
     symbol: str
     rows_in: int
@@ -38,15 +68,23 @@ class SymbolQuality(_Record):
     last: str
     reasons: dict[str, int]
     flags: dict[str, int]
+    examples: list[FlaggedBar] = []
+    gaps: list[Gap] = []
 
 
 class ExpectationResult(_Record):
-    """One expectation of the suite, over the clean bars."""
+    """One expectation of a suite.
+
+    `unexpected` counts the rows that break it; `rule` says in words what is held, `first` names the first row that
+    breaks it, both empty where nobody said.
+    """
 
     expectation: str
     column: str
     success: bool
     unexpected: int
+    rule: str = ""
+    first: str = ""
 
 
 class ValidationSummary(_Record):
@@ -54,6 +92,37 @@ class ValidationSummary(_Record):
 
     symbols: list[SymbolQuality]
     expectations: list[ExpectationResult]
+
+
+class ColumnProfile(_Record):
+    """How one column was distributed.
+
+    Attributes:
+        column: its name.
+        rows: rows of the table.
+        missing: how many of them were missing or not finite.
+        points: values that occurred, ascending: quantiles, those that are equal once.
+        at_most: share of the known values at or below each point.
+        below: share of them below each point.
+        edges: upper ends of the bins in which drift is measured, each included in its bin; the last bin is open.
+        shares: share of the known values in each of these bins, one more than there are edges.
+    """
+
+    column: str
+    rows: int
+    missing: int
+    points: list[float]
+    at_most: list[float]
+    below: list[float]
+    edges: list[float]
+    shares: list[float]
+
+
+class Profile(_Record):
+    """The distributions of a table's columns, small enough to keep with an accepted run and compare with later."""
+
+    name: str
+    columns: list[ColumnProfile]
 
 
 class Interval(_Record):

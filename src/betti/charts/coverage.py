@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 __all__ = ["MOST_PANELS", "findings", "gaps", "heat", "panels", "per_period", "set_aside"]
 
 MOST_PANELS = 8  # symbols that get a panel of their own; more are drawn as one heat map
-USUAL_PAUSES = 2.0  # a pause this many times the usual longest pause of a week is a gap
 
 
 def per_period(clean: pd.DataFrame) -> pd.DataFrame:
@@ -31,32 +30,30 @@ def per_period(clean: pd.DataFrame) -> pd.DataFrame:
     return counted.rename("bars").reset_index()
 
 
-def gaps(clean: pd.DataFrame) -> pd.DataFrame:
-    """Pauses longer than a market's habit: `symbol`, `after`, `until`, `days`, longest first.
+def gaps(summary: ValidationSummary) -> pd.DataFrame:
+    """The longest gaps of each symbol: `symbol`, `after`, `until`, `missing`, `sure`, `kind`.
 
-    A market's habit is the longest pause of a week, in the median over its weeks: a weekend for a stock, one bar for
-    a market that never closes. A gap is a pause of more than twice that.
+    Those that miss most bars come first.
     """
-    found = []
-    for symbol, rows in clean.groupby("symbol", sort=True, observed=True):
-        times = rows["timestamp"].sort_values(ignore_index=True)
-        pause = times.diff()
-        usual = pause.groupby(times.dt.floor("7D")).max().median()
-        wide = pause > USUAL_PAUSES * usual
-        days = pause[wide] / pd.Timedelta(days=1)
-        found.append(
-            pd.DataFrame({"symbol": str(symbol), "after": times.shift()[wide], "until": times[wide], "days": days})
-        )
-    if not found:
-        return pd.DataFrame({"symbol": [], "after": [], "until": [], "days": []})
-    return pd.concat(found).sort_values(["days", "symbol", "until"], ascending=[False, True, True], ignore_index=True)
+    names = ("after", "until", "missing", "sure", "kind")
+    rows = [(one.symbol, *(getattr(gap, name) for name in names)) for one in summary.symbols for gap in one.gaps]
+    found = pd.DataFrame(rows, columns=["symbol", *names])
+    for name in ("after", "until"):
+        found[name] = pd.to_datetime(found[name], utc=True)
+    return found.sort_values(["missing", "symbol", "until"], ascending=[False, True, True], ignore_index=True)
 
 
-def panels(clean: pd.DataFrame) -> go.Figure:
-    """One panel of bars per period for each symbol, gaps marked above."""
+def panels(clean: pd.DataFrame, pauses: pd.DataFrame) -> go.Figure:
+    """One panel of bars per period for each symbol, gaps within sessions marked above.
+
+    Args:
+        clean: bars.
+        pauses: what `gaps` gives.
+    """
     from plotly.subplots import make_subplots
 
-    counted, pauses = per_period(clean), gaps(clean)
+    counted = per_period(clean)
+    inside = pauses[pauses["kind"] == "bars"]
     symbols = sorted(counted["symbol"].unique())
     figure = make_subplots(
         rows=len(symbols),
@@ -75,7 +72,7 @@ def panels(clean: pd.DataFrame) -> go.Figure:
             row=row,
             col=1,
         )
-        _mark_gaps(figure, pauses[pauses["symbol"] == symbol], 1.08 * float(mine["bars"].max()), row)
+        _mark_gaps(figure, inside[inside["symbol"] == symbol], 1.08 * float(mine["bars"].max()), row)
     figure.update_layout(showlegend=False, bargap=0.08)
     figure.update_xaxes(type="date")
     figure.update_yaxes(title_text="bars", rangemode="tozero")
@@ -90,7 +87,7 @@ def _mark_gaps(figure: go.Figure, pauses: pd.DataFrame, level: float, row: int) 
         y=[level] * len(pauses),
         mode="markers",
         marker={"symbol": "triangle-down", "size": 9, "color": theme.RED},
-        customdata=[f"gap of {days:,.1f} days" for days in pauses["days"]],
+        customdata=[f"{missing:,} bars missing" for missing in pauses["missing"]],
         hovertemplate="%{customdata} after %{x|%Y-%m-%d %H:%M}<extra></extra>",
         row=row,
         col=1,

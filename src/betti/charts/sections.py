@@ -13,13 +13,14 @@ from betti.charts import balance, coverage, distribution, drift, timeline
 from betti.charts import folds as fold_pictures
 from betti.charts.markup import Raw, escaped, number, paragraph, percent, picture, slug, table
 from betti.charts.page import Section, gathered
+from betti.expectations.result import FLAGS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import pandas as pd
 
-    from betti.records import SymbolQuality, ValidationSummary
+    from betti.records import ExpectationResult, SymbolQuality, ValidationSummary
 
 __all__ = ["data_section", "features_section", "folds_section", "labels_section"]
 
@@ -28,36 +29,54 @@ GAPS_SHOWN = 10
 
 def data_section(clean: pd.DataFrame, summary: ValidationSummary) -> Section:
     """Coverage over time, gaps, what was quarantined or flagged, and the expectations."""
-    return Section("data", "Data: coverage and quality", _coverage(clean) + _quality(summary) + _expectations(summary))
+    body = _coverage(clean, summary) + _quality(summary) + _flagged(summary) + _expectations(summary)
+    return Section("data", "Data: coverage and quality", body)
 
 
-def _coverage(clean: pd.DataFrame) -> str:
+def _coverage(clean: pd.DataFrame, summary: ValidationSummary) -> str:
     if clean.empty:
         return paragraph("There are no clean bars.")
     many = clean["symbol"].nunique() > coverage.MOST_PANELS
-    drawn = coverage.heat(clean) if many else coverage.panels(clean)
+    pauses = coverage.gaps(summary)
+    drawn = coverage.heat(clean) if many else coverage.panels(clean, pauses)
     period = timeline.period_name(clean["timestamp"])
-    pauses = coverage.gaps(clean)
     words = f"Clean bars per {period} and symbol. The first and the last {period} may be incomplete."
-    if pauses.empty:
-        return picture("fig-coverage", drawn, words) + paragraph("No symbol has a gap.")
-    shown = pauses.head(GAPS_SHOWN)
+    if not many and (pauses["kind"] == "bars").any():
+        words += " A red triangle marks a gap."
+    return picture("fig-coverage", drawn, words) + _gaps(summary, pauses)
+
+
+def _gaps(summary: ValidationSummary, pauses: pd.DataFrame) -> str:
+    """How many gaps there are, and the longest."""
+    inside, whole = (sum(one.flags.get(name, 0) for one in summary.symbols) for name in ("gaps", "closed_sessions"))
+    if not inside + whole:
+        return paragraph("No symbol has a gap.")
+    told = [f"{inside:,} {'gap' if inside == 1 else 'gaps'} where other weeks have bars"] if inside else []
+    told += (
+        [f"{whole:,} {'pause' if whole == 1 else 'pauses'} of whole sessions (holidays or outages)"] if whole else []
+    )
+    body = paragraph(f"{' and '.join(told)}. Gaps are kept as gaps, never filled.")
+    longest, closed = (pauses[pauses["kind"] == kind].head(GAPS_SHOWN) for kind in ("bars", "sessions"))
+    body += _gap_table(longest) if len(longest) else ""
+    return body + (_collapsed("The longest pauses of whole sessions", _gap_table(closed)) if len(closed) else "")
+
+
+def _gap_table(pauses: pd.DataFrame) -> str:
     rows = zip(
-        shown["symbol"],
-        shown["after"].dt.strftime("%Y-%m-%d %H:%M"),
-        shown["until"].dt.strftime("%Y-%m-%d %H:%M"),
-        (number(days, 1) for days in shown["days"]),
+        pauses["symbol"],
+        pauses["after"].dt.strftime("%Y-%m-%d %H:%M"),
+        pauses["until"].dt.strftime("%Y-%m-%d %H:%M"),
+        (number(bars, 0) for bars in pauses["missing"]),
+        (percent(share, 0) for share in pauses["sure"]),
         strict=True,
     )
-    noun = "gap" if len(pauses) == 1 else "gaps"
-    return (
-        picture("fig-coverage", drawn, f"{words} A red triangle marks a gap.")
-        + paragraph(
-            f"{len(pauses):,} {noun}: pauses of more than twice the usual longest pause of a week. "
-            f"Gaps are kept as gaps, never filled. The longest:"
-        )
-        + table(["symbol", "last bar before (UTC)", "next bar (UTC)", "days"], rows)
-    )
+    header = ["symbol", "last bar before (UTC)", "next bar (UTC)", "bars missing", "weeks that have them"]
+    return table(header, rows)
+
+
+def _collapsed(title: str, body: str) -> str:
+    """A part that opens on a click; `title` is HTML."""
+    return f"<details><summary>{title}</summary>{body}</details>\n"
 
 
 def _quality(summary: ValidationSummary) -> str:
@@ -79,17 +98,57 @@ def _listed(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{name}: {count:,}" for name, count in sorted(counts.items())) or "none"
 
 
+def _flagged(summary: ValidationSummary) -> str:
+    """Every rule that flagged a bar: what it says, how often, and examples of each symbol."""
+    counts: dict[str, int] = {}
+    for one in summary.symbols:
+        for rule, count in one.flags.items():
+            counts[rule] = counts.get(rule, 0) + count
+    if not counts:
+        return ""
+    body = ""
+    for rule, count in sorted(counts.items()):
+        said = f"{escaped(rule)}: {count:,}. {escaped(FLAGS.get(rule, '')).capitalize()}"
+        examples = _examples(summary, rule)
+        body += _collapsed(said, examples) if examples else paragraph(said)
+    words = paragraph("What each rule found, and the first bars of each symbol. A flagged bar may be right.")
+    return "<h4>Flagged</h4>" + words + body
+
+
+def _examples(summary: ValidationSummary, rule: str) -> str:
+    rows = [
+        [one.symbol, bar.timestamp, _short(bar.value), _short(bar.usual)]
+        for one in summary.symbols
+        for bar in one.examples
+        if bar.rule == rule
+    ]
+    return table(["symbol", "bar (UTC)", "value", "usual"], rows) if rows else ""
+
+
+def _short(value: float | None) -> str:
+    """Four significant digits: values are factors, lengths, prices or volumes, as the rule has it."""
+    return "n/a" if value is None else f"{value:,.4g}"
+
+
 def _expectations(summary: ValidationSummary) -> str:
+    """Those that are not met in the open, the others folded away."""
+    broken, met = ([one for one in summary.expectations if one.success == success] for success in (False, True))
     if not summary.expectations:
         return ""
-    failed = sum(not one.success for one in summary.expectations)
+    every = len(summary.expectations)
+    told = f"Of {every} expectations {len(broken)} are not met." if broken else f"All {every} are met."
+    body = "<h4>Expectations</h4>" + paragraph(told)
+    if broken:
+        body += _expectation_table(broken)
+    return body + (_collapsed(f"The {len(met)} that are met", _expectation_table(met)) if met else "")
+
+
+def _expectation_table(found: list[ExpectationResult]) -> str:
     rows = [
-        [one.expectation, one.column, _met(success=one.success), number(one.unexpected, 0)]
-        for one in sorted(summary.expectations, key=lambda one: one.success)
+        [one.rule or one.expectation, one.column, _met(success=one.success), number(one.unexpected, 0), one.first]
+        for one in found
     ]
-    told = f"{len(rows)} expectations of the clean bars, {failed} not met." if failed else f"All {len(rows)} are met."
-    header = ["expectation", "column", "met", "unexpected values"]
-    return "<h4>Expectations</h4>" + paragraph(told) + table(header, rows, kind="words")
+    return table(["expectation", "column", "met", "unexpected values", "first"], rows, kind="words")
 
 
 def _met(*, success: bool) -> str:

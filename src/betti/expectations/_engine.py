@@ -1,18 +1,29 @@
-"""Run a Great Expectations suite over a table and render its data docs, without disk, network or clock."""
+"""Run a Great Expectations suite over a table and render its data docs, without disk, network or clock.
+
+A suite is a module in this folder, named after its artifact. It offers `suite(...)`, which returns what the artifact
+must satisfy, and `prepared(table, ...)`, which adds the columns that the suite judges. Both take their context by name.
+"""
 
 from __future__ import annotations
 
+import inspect
 import os
 import re
 from typing import TYPE_CHECKING, Any
 
+from betti.discovery import Folder
+from betti.errors import BadParam, UnknownName
 from betti.records import ExpectationResult
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     import great_expectations as gx
     import pandas as pd
 
-__all__ = ["broken_rows", "outcome", "page", "run"]
+__all__ = ["SUITES", "broken_rows", "check", "outcome", "page", "run"]
+
+SUITES = Folder("betti.expectations", kind="suite", helpers=("drift", "flags", "gaps", "result"))
 
 _STYLE = """<style>
 body { font: 14px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 76rem; color: #1c2733; }
@@ -27,6 +38,41 @@ _REMOTE = re.compile(
 )
 _REMOTE_STYLE = re.compile(r"url\(\s*['\"]?(?:https?:)?//[^)]*\)")
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+
+
+def check(name: str, table: pd.DataFrame, /, **context: Any) -> list[ExpectationResult]:
+    """What an artifact's suite finds in a table, in the suite's order.
+
+    Args:
+        name: a file in `betti/expectations`, e.g. "labels".
+        table: the artifact.
+        **context: what its `prepared` and its `suite` take, e.g. `bars`, `target` and `classes`.
+
+    Raises:
+        UnknownName: there is no such suite, or it takes no such context.
+        BadParam: context that it needs is not given.
+    """
+    module = SUITES.load(name)
+    taken = {function: _takes(function) for function in (module.prepared, module.suite)}
+    for given in context:
+        if not any(given in names for names in taken.values()):
+            raise UnknownName(f"context of suite '{name}':", given, {one for names in taken.values() for one in names})
+    for names in taken.values():
+        for needed, required in names.items():
+            if required and needed not in context:
+                raise BadParam(needed, None, "the suite cannot judge without it", f"suite '{name}'")
+    ready = module.prepared(table.reset_index(drop=True), **_chosen(context, taken[module.prepared]))
+    return outcome(run(ready, module.suite(**_chosen(context, taken[module.suite]))), ready)
+
+
+def _takes(function: Callable[..., Any]) -> dict[str, bool]:
+    """Context that a suite's function takes by name, and whether it must be given; its table comes by position."""
+    parameters = inspect.signature(function).parameters.values()
+    return {one.name: one.default is one.empty for one in parameters if one.kind is one.KEYWORD_ONLY}
+
+
+def _chosen(context: Mapping[str, Any], names: Mapping[str, bool]) -> dict[str, Any]:
+    return {name: value for name, value in context.items() if name in names}
 
 
 def run(table: pd.DataFrame, suite: gx.ExpectationSuite) -> Any:
@@ -56,8 +102,8 @@ def broken_rows(result: Any) -> list[tuple[str, list[int]]]:
     return broken
 
 
-def outcome(result: Any) -> list[ExpectationResult]:
-    """One record per expectation, in the suite's order."""
+def outcome(result: Any, table: pd.DataFrame | None = None) -> list[ExpectationResult]:
+    """One record per expectation, in the suite's order; with the table, each failed one names its first row."""
     records = []
     for one in result.results:
         kwargs = one.expectation_config.kwargs
@@ -69,9 +115,19 @@ def outcome(result: Any) -> list[ExpectationResult]:
                 column=column,
                 success=bool(one.success),
                 unexpected=int(one.result.get("unexpected_count") or 0),
+                rule=str((one.expectation_config.meta or {}).get("rule", "")),
+                first="" if table is None else _first(table, one.result.get("unexpected_index_list") or []),
             )
         )
     return records
+
+
+def _first(table: pd.DataFrame, rows: list[int]) -> str:
+    """Symbol and time of the first of these rows."""
+    if not rows:
+        return ""
+    row = table.iloc[min(rows)]
+    return f"{row['symbol']} {row['timestamp'].isoformat()}"
 
 
 def page(result: Any, title: str) -> str:

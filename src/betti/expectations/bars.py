@@ -11,13 +11,19 @@ if TYPE_CHECKING:
     import great_expectations as gx
     import pandas as pd
 
-__all__ = ["suite"]
+__all__ = ["prepared", "suite"]
 
 LARGEST = sys.float_info.max
 
 
-def suite(until: pd.Timestamp) -> gx.ExpectationSuite:
-    """The suite for bars known up to `until`."""
+def prepared(bars: pd.DataFrame) -> pd.DataFrame:
+    """The bars with `step_seconds`: seconds since the symbol's bar before, NaN at its first."""
+    steps = bars.groupby("symbol")["timestamp"].diff().dt.total_seconds()
+    return bars.assign(step_seconds=steps)
+
+
+def suite(*, until: pd.Timestamp) -> gx.ExpectationSuite:
+    """The suite for what `prepared` returns, for bars known up to `until`."""
     import great_expectations as gx
     import great_expectations.expectations as gxe
 

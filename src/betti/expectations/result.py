@@ -11,9 +11,27 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-__all__ = ["Validation"]
+__all__ = ["FLAGS", "Validation"]
 
 SUMMARY = "summary.json"
+
+# Flags, closed list: rule -> what it found. One row of a stretch's kind stands for the whole stretch.
+FLAGS = {
+    "closed_sessions": "whole sessions without a bar: a holiday or an outage",
+    "flat_bars": "high equals low",
+    "gaps": "bars are missing where other weeks have them",
+    "jumps": "a close-to-close move beyond `validate.jump`, in log units",
+    "missing_volume": "no volume is given",
+    "repeated_bars": "a block of bars that occurred before, bar for bar; value: its length",
+    "spikes": "a close far from both its neighbours, which agree; value: log distance",
+    "split_like": "the price goes on near a split's ratio; value: the factor",
+    "stale_opens": "a stretch whose opens repeat the close before; value: its length",
+    "stuck_price": "a stretch with one close though bars traded; value: its length",
+    "unit_change": "the price goes on near 10, 100 or 1000 times higher or lower; value: the factor",
+    "volume_units": "the volume is about a thousandth or a thousandfold of the usual",
+    "years_with_stale_opens": "in a year this share of opens repeats the close before: `validate.stale_open_share`",
+    "zero_volume": "the volume is zero",
+}
 
 
 @dataclass(frozen=True)

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from betti import schemas
 from betti.errors import BadBars, BettiError, TooManyQuarantined
 from betti.expectations import _engine as engine
-from betti.expectations.bars import suite
+from betti.expectations.bars import prepared, suite
+from betti.expectations.flags import flags
+from betti.expectations.gaps import gaps
 from betti.expectations.result import Validation
-from betti.records import SymbolQuality, ValidationSummary
+from betti.records import FlaggedBar, Gap, SymbolQuality, ValidationSummary
 
 if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["Validated", "validate"]
+
+EXAMPLES = 10  # flagged bars per symbol and rule that the summary shows, the earliest
+LONGEST_GAPS = 50  # gaps per symbol, likewise
 
 
 @dataclass(frozen=True)
@@ -48,19 +54,26 @@ def validate(
     if bars.empty:
         raise BadBars("1_bars", "no rows", "Run `betti run --stages ingest --force`")
     ordered = bars.sort_values(["symbol", "timestamp"], kind="stable").reset_index(drop=True)
-    expected = suite(pd.Timestamp(until))
-    found = engine.run(_with_steps(ordered), expected)
+    expected = suite(until=pd.Timestamp(until))
+    found = engine.run(prepared(ordered), expected)
     reasons = _reasons(ordered, found)
     bad = reasons != ""
     clean = ordered[~bad].reset_index(drop=True)
     quarantine = ordered[bad].assign(reason=reasons[bad]).reset_index(drop=True)
     _stop_if_too_many(ordered, quarantine, max_quarantined_share)
-    proof = engine.run(_with_steps(clean), expected)
+    proof = engine.run(prepared(clean), expected)
     if not proof.success:
         raise BettiError("validation let rows pass that break its own suite: report this as a fault of Betti")
+    good, bad_rows = (dict(list(table.groupby("symbol"))) for table in (clean, quarantine))
     summary = ValidationSummary(
         symbols=[
-            _quality(str(symbol), rows, quarantine[quarantine["symbol"] == symbol], stale_open_share, jump)
+            _quality(
+                rows,
+                good.get(symbol, clean.iloc[:0]).reset_index(drop=True),
+                bad_rows.get(symbol, quarantine.iloc[:0]),
+                stale_open_share=stale_open_share,
+                jump=jump,
+            )
             for symbol, rows in ordered.groupby("symbol", sort=True)
         ],
         expectations=engine.outcome(found),
@@ -70,12 +83,6 @@ def validate(
         "clean.html": engine.page(proof, "Betti: bars that passed"),
     }
     return Validated(clean, quarantine, Validation(summary, pages))
-
-
-def _with_steps(bars: pd.DataFrame) -> pd.DataFrame:
-    """The bars and the seconds since each symbol's bar before."""
-    steps = bars.groupby("symbol")["timestamp"].diff().dt.total_seconds()
-    return bars.assign(step_seconds=steps)
 
 
 def _reasons(bars: pd.DataFrame, found: Any) -> pd.Series:
@@ -114,36 +121,46 @@ def _counted(quarantine: pd.DataFrame) -> dict[str, int]:
     return {str(reason): int(n) for reason, n in reasons.value_counts().sort_index().items()}
 
 
-def _quality(symbol: str, rows: pd.DataFrame, bad: pd.DataFrame, stale_open_share: float, jump: float) -> SymbolQuality:
+def _quality(
+    rows: pd.DataFrame, good: pd.DataFrame, bad: pd.DataFrame, *, stale_open_share: float, jump: float
+) -> SymbolQuality:
+    """What was found for one symbol: among all its rows, among those that passed, and in quarantine."""
+    flagged, pauses = flags(good, jump=jump, stale_open_share=stale_open_share), gaps(good)
     return SymbolQuality(
-        symbol=symbol,
+        symbol=str(rows["symbol"].iloc[0]),
         rows_in=len(rows),
-        rows_clean=len(rows) - len(bad),
+        rows_clean=len(good),
         rows_quarantined=len(bad),
         first=rows["timestamp"].iloc[0].isoformat(),
         last=rows["timestamp"].iloc[-1].isoformat(),
         reasons=_counted(bad) if len(bad) else {},
-        flags=_flags(rows, stale_open_share, jump),
+        flags=flagged.counts | pauses.counts,
+        examples=_examples(flagged.rows),
+        gaps=_longest(pauses.rows),
     )
 
 
-def _flags(rows: pd.DataFrame, stale_open_share: float, jump: float) -> dict[str, int]:
-    """Facts worth a look that condemn no row: rule -> how often. Rules that found nothing are left out."""
-    import numpy as np
+def _examples(flagged: pd.DataFrame) -> list[FlaggedBar]:
+    """The earliest few bars of every rule."""
+    shown = flagged.groupby("rule", sort=True).head(EXAMPLES)
+    times = shown["timestamp"].map(lambda at: at.isoformat())
+    return [
+        FlaggedBar(timestamp=at, rule=rule, value=_known(value), usual=_known(usual))
+        for at, rule, value, usual in zip(times, shown["rule"], shown["value"], shown["usual"], strict=True)
+    ]
 
-    close = rows["close"].to_numpy(dtype="float64")
-    stale = rows["open"].eq(rows["close"].shift())
-    yearly = stale.groupby(rows["timestamp"].dt.year).mean()
-    step = rows["timestamp"].diff()
-    with np.errstate(invalid="ignore", divide="ignore"):
-        moves = np.abs(np.diff(np.log(close)))
-    counts = {
-        "years_with_stale_opens": int((yearly >= stale_open_share).sum()),
-        "jumps": int(np.nansum(moves > jump)),
-        "zero_volume": int((rows["volume"] == 0).sum()),
-        "missing_volume": int(rows["volume"].isna().sum()),
-        "flat_bars": int((rows["high"] == rows["low"]).sum()),
-        # Nights, weekends and holidays are steps too: a step is a gap beyond five times the usual one.
-        "gaps": int((step > 5 * step.median()).sum()),
-    }
-    return {rule: n for rule, n in counts.items() if n}
+
+def _longest(pauses: pd.DataFrame) -> list[Gap]:
+    """The gaps that miss most bars, first those within sessions: whole sessions may be holidays."""
+    ordered = pauses.sort_values(["kind", "missing", "after"], ascending=[True, False, True], kind="stable")
+    shown = ordered.head(LONGEST_GAPS)
+    ends = (shown[name].map(lambda at: at.isoformat()) for name in ("after", "until"))
+    return [
+        Gap(after=after, until=until, missing=int(missing), sure=float(sure), kind=kind)
+        for after, until, missing, sure, kind in zip(*ends, shown["missing"], shown["sure"], shown["kind"], strict=True)
+    ]
+
+
+def _known(value: float) -> float | None:
+    """A number that JSON can hold, or None."""
+    return float(value) if math.isfinite(value) else None

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from betti import records
+from betti.expectations.gaps import gaps
 from tests.conftest import random_bars
 
 Table = pd.DataFrame
@@ -31,7 +32,14 @@ def validation(clean: Table, *, quarantined: int = 3) -> records.ValidationSumma
             first=str(rows["timestamp"].min()),
             last=str(rows["timestamp"].max()),
             reasons={"high_below_low": quarantined} if quarantined else {},
-            flags={"jump": 2} if quarantined else {},
+            flags={"jumps": 2, "gaps": len(gaps(rows).rows)} if quarantined else {},
+            examples=[records.FlaggedBar(timestamp=str(rows["timestamp"].max()), rule="jumps", value=0.3, usual=0.01)],
+            gaps=[
+                records.Gap(
+                    after=str(gap.after), until=str(gap.until), missing=gap.missing, sure=gap.sure, kind=gap.kind
+                )
+                for gap in gaps(rows).rows.itertuples()
+            ],
         )
         for symbol, rows in clean.groupby("symbol")
     ]

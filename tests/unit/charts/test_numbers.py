@@ -80,7 +80,10 @@ def test_bars_per_period_count_every_bar():
 
 
 def test_a_hole_is_found_and_named():
-    assert "BBB" in set(coverage.gaps(CLEAN)["symbol"])
+    found = coverage.gaps(samples.validation(CLEAN))
+    assert found.iloc[0]["symbol"] == "BBB"
+    assert found.iloc[0]["missing"] > 10
+    assert found["missing"].is_monotonic_decreasing
 
 
 def test_inputs_are_not_changed():
@@ -88,7 +91,7 @@ def test_inputs_are_not_changed():
     folds.bands(FOLDS)
     confusion.squares(PREDICTIONS, 3)
     reliability.diagram(PREDICTIONS)
-    coverage.panels(CLEAN)
+    coverage.panels(CLEAN, coverage.gaps(samples.validation(CLEAN)))
     balance.stacked(LABELS)
     for table, kept in zip((CLEAN, LABELS, FOLDS, PREDICTIONS), before, strict=True):
         pd.testing.assert_frame_equal(table, kept)

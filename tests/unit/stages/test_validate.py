@@ -16,7 +16,7 @@ from betti.expectations import _engine as engine
 from betti.expectations.bars import suite
 from betti.expectations.result import Validation
 from betti.schemas import REASONS
-from betti.stages.validate import Validated, validate
+from betti.stages.validate import EXAMPLES, Validated, validate
 from tests.conftest import random_bars
 
 UNTIL = "2018-12-31T00:00:00+00:00"
@@ -126,7 +126,7 @@ def test_good_bars_pass_untouched(bars):
 def test_what_passes_satisfies_the_suite_on_its_own():
     result = validated(FAULTS["zero price"][0](random_bars(50), 20))
     table = result.clean.assign(step_seconds=result.clean["timestamp"].diff().dt.total_seconds())
-    assert engine.run(table, suite(pd.Timestamp(UNTIL))).success
+    assert engine.run(table, suite(until=pd.Timestamp(UNTIL))).success
 
 
 @pytest.mark.parametrize("volume", [np.nan, 0.0])
@@ -170,13 +170,43 @@ def test_jumps_flat_bars_and_gaps_are_flagged_and_kept():
     assert (flags["jumps"], flags["flat_bars"], flags["gaps"]) == (1, 1, 1)
 
 
+def test_flagged_bars_and_gaps_are_shown_and_counted_in_full():
+    bars = random_bars(600).drop(index=range(300, 310)).reset_index(drop=True)
+    bars.loc[400:, ["open", "high", "low", "close"]] *= 0.5
+    bars.loc[20:49, "volume"] = 0.0
+    (quality,) = validated(bars).validation.summary.symbols
+    assert quality.flags == {"gaps": 1, "jumps": 1, "split_like": 1, "zero_volume": 30}
+    shown = [(example.rule, example.timestamp) for example in quality.examples]
+    split = bars["timestamp"][400].isoformat()
+    assert [one for one in shown if one[0] != "zero_volume"] == [("jumps", split), ("split_like", split)]
+    assert [at for rule, at in shown if rule == "zero_volume"] == [
+        at.isoformat() for at in bars["timestamp"][20 : 20 + EXAMPLES]
+    ]
+    (gap,) = quality.gaps
+    assert (gap.after, gap.until) == tuple(bars["timestamp"][at].isoformat() for at in (299, 300))
+    assert (gap.missing, gap.kind) == (10, "bars")
+
+
+def test_quarantined_bars_are_not_flagged_as_well():
+    bars = late(with_values(random_bars(200), 100, open=5e3, high=5e3, low=5e3, close=-5e3), 150)
+    result = validated(bars)
+    assert len(result.quarantine) == 2
+    assert result.validation.summary.symbols[0].flags == {"gaps": 2}
+
+
+def test_a_symbol_without_a_good_bar_is_described():
+    (quality,) = validated(random_bars(30).assign(low=-1.0)).validation.summary.symbols
+    assert (quality.rows_clean, quality.flags, quality.gaps) == (0, {}, [])
+
+
 def test_the_sample_is_clean_and_its_known_oddities_are_flagged():
     bars = sources.fetch("sample", ("SP500", "NASDAQ"), "1d", pd.Timestamp(UNTIL), {})
     result = validated(bars, share=0.0)
     flags = {quality.symbol: quality.flags for quality in result.validation.summary.symbols}
     assert flags["SP500"]["years_with_stale_opens"] == 10
     assert flags["NASDAQ"]["zero_volume"] == 2
-    assert "years_with_stale_opens" not in flags["NASDAQ"]
+    assert set(flags["NASDAQ"]) == {"closed_sessions", "zero_volume"}
+    assert set(flags["SP500"]) == {"closed_sessions", "stale_opens", "years_with_stale_opens"}
 
 
 LOADED = re.compile(

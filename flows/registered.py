@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import inspect
+import time
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
+from betti.features._documented import NOT_DESCRIBED, Documented, documented
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from types import ModuleType
 
+    from pandas import DataFrame
+
     from betti.discovery import Folder
+    from betti.features import FeatureFamily
 
 __all__ = ["features", "models", "sources", "targets"]
+
+MOST_NAMES = 12
+COST_BARS = (4_000, 40_000)  # the larger number only where the smaller one is quick
+COST_SECONDS = 0.5
 
 
 def models() -> None:
@@ -29,22 +41,73 @@ def models() -> None:
     _print(table, FOLDER)
 
 
-def features() -> None:
-    """Families with their columns and look-back, then the declared sets."""
+def features(name: str = "", cost: bool = False) -> None:
+    """Families with look-back and knobs, their columns with unit and source, then the declared sets.
+
+    Args:
+        name: one family alone.
+        cost: measure how long a million bars take, here and now.
+
+    Raises:
+        UnknownName: no such family.
+        PartUnavailable: its file does not import.
+    """
     from betti import features as rooms
 
-    table = Table("family", "columns", "look-back (bars)", "knobs", "what it is")
-    for name, family in rooms.families().items():
-        knobs = {key: p.default for key, p in _keywords(family.function).items()}
-        shown = ", ".join(f"{key}={value}" for key, value in knobs.items())
+    names = (name,) if name else tuple(known for known, _ in rooms.FOLDER.loaded())
+    families = [documented(known) for known in names]
+    _print(_families(families, cost), rooms.FOLDER)
+    Console().print(_columns(families))
+    if not name:
+        declared = Table("set", "patterns", "meant for")
+        for known, one in rooms.sets().items():
+            declared.add_row(known, ", ".join(one.columns), one.description)
+        Console().print(declared)
+
+
+def _families(families: Sequence[Documented], cost: bool) -> Table:
+    table = Table(
+        "family", "columns", "look-back (bars)", "knobs", *(["s per million bars"] if cost else []), "what it is"
+    )
+    for family in families:
+        knobs = ", ".join(f"{key}={value}" for key, value in family.knobs.items())
+        seconds = [f"{_cost(family.name):.3g}"] if cost else []
         table.add_row(
-            name, str(len(family.columns)), str(family.lookback(**knobs)), shown, _first_line(rooms.FOLDER.load(name))
+            family.name, str(len(family.columns)), str(family.lookback), escape(knobs), *seconds, escape(family.summary)
         )
-    _print(table, rooms.FOLDER)
-    declared = Table("set", "patterns", "meant for")
-    for name, one in rooms.sets().items():
-        declared.add_row(name, ", ".join(one.columns), one.description)
-    Console().print(declared)
+    return table
+
+
+def _columns(families: Sequence[Documented]) -> Table:
+    """What a family says of its columns; what it does not say is named."""
+    table = Table("columns", "number", "what", "unit", "source")
+    for family in families:
+        table.add_section()
+        for row in family.rows:
+            names = row.pattern if len(row.columns) < MOST_NAMES or row.what != NOT_DESCRIBED else "others"
+            number = str(len(row.columns)) if row.columns else "by knob"
+            table.add_row(f"{family.name}__ {escape(names)}", number, *map(escape, (row.what, row.unit, row.source)))
+    return table
+
+
+def _cost(name: str) -> float:
+    """Seconds per million bars at default knobs, all cores: a first call that compiles is not counted."""
+    from betti import features as rooms
+    from betti import probes
+
+    family, few = rooms.family(name), probes.walk(COST_BARS[0])
+    family.compute(few)
+    seconds = _timed(family, few)
+    if seconds > COST_SECONDS:
+        return seconds / len(few) * 1e6
+    many = probes.walk(COST_BARS[1])
+    return _timed(family, many) / len(many) * 1e6
+
+
+def _timed(family: FeatureFamily, bars: DataFrame) -> float:
+    start = time.perf_counter()
+    family.compute(bars)
+    return time.perf_counter() - start
 
 
 def sources() -> None:

@@ -7,7 +7,8 @@ A family module offers
   is forgotten to 1e-6);
 * `compute(bars, *, ...knobs) -> pd.DataFrame`: bars of ONE symbol in time order -> one row per bar, its columns
   without prefix. Only bars up to a row's own may enter it;
-* where it loads modules by name, `parts(**knobs) -> tuple[str, ...]`: theirs, so that an edit there is seen.
+* where it loads modules by name, `parts(**knobs) -> tuple[str, ...]`: theirs, so that an edit there is seen;
+* in its docstring, if it likes, a Markdown table of its columns with the headings column, what, unit and source.
 
 This module adds what all families share: prefix, key columns, float32, and NaN in the warm-up rows.
 """
@@ -21,16 +22,36 @@ from typing import TYPE_CHECKING, Any
 from betti import counts
 from betti import knobs as _knobs
 from betti.discovery import Folder
-from betti.errors import BettiError
+from betti.errors import BadInput, BettiError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
+    from types import ModuleType
 
     import pandas as pd
 
-__all__ = ["FOLDER", "FeatureFamily", "NotFinite", "compute", "families", "family", "sets"]
+__all__ = [
+    "FOLDER",
+    "FeatureFamily",
+    "NotAFamily",
+    "NotFinite",
+    "compute",
+    "families",
+    "family",
+    "of_module",
+    "sets",
+]
 
 FOLDER = Folder("betti.features", kind="feature family")
+PROTOCOL = ("COLUMNS", "lookback", "compute")
+
+
+class NotAFamily(BadInput):
+    """A file that does not offer what a family offers."""
+
+    def __init__(self, file: object, missing: list[str]) -> None:
+        self.file, self.missing = file, missing
+        super().__init__(f"{file} has no {', no '.join(missing)}. A feature family offers {', '.join(PROTOCOL)}")
 
 
 class NotFinite(BettiError):
@@ -64,7 +85,7 @@ class FeatureFamily:
 
         values = _knobs.checked(self.function, knobs, f"features.{self.name}")
         warm_up = self.lookback(**values)
-        blocks = [self._one(rows, warm_up, values) for _, rows in bars.groupby("symbol", sort=False)]
+        blocks = [self.of_symbol(rows, warm_up, values) for _, rows in bars.groupby("symbol", sort=False)]
         if not blocks:
             blocks = [pd.DataFrame(columns=list(self.columns), index=bars.index, dtype="float32")]
         table = counts.attach(pd.concat(blocks).loc[bars.index], counts.total(counts.of(block) for block in blocks))
@@ -72,8 +93,8 @@ class FeatureFamily:
         table.insert(1, "symbol", bars["symbol"])
         return table
 
-    def _one(self, bars: pd.DataFrame, warm_up: int, values: dict[str, Any]) -> pd.DataFrame:
-        """One symbol: prefixed float32 columns, NaN in the warm-up rows."""
+    def of_symbol(self, bars: pd.DataFrame, warm_up: int, values: Mapping[str, Any]) -> pd.DataFrame:
+        """One symbol: prefixed float32 columns, NaN in the warm-up rows; all knobs are given, and checked already."""
         import numpy as np
 
         raw = self.function(bars, **values)
@@ -93,8 +114,20 @@ def family(name: str) -> FeatureFamily:
     Raises:
         UnknownName: no such family.
         PartUnavailable: its file does not import.
+        NotAFamily: its file does not follow the protocol.
     """
-    module = FOLDER.load(name)
+    return of_module(name, FOLDER.load(name))
+
+
+def of_module(name: str, module: ModuleType) -> FeatureFamily:
+    """A family whose file is imported already, wherever it lies.
+
+    Raises:
+        NotAFamily: the module does not follow the protocol.
+    """
+    missing = [part for part in PROTOCOL if not hasattr(module, part)]
+    if missing:
+        raise NotAFamily(module.__file__, missing)
     columns = tuple(f"{name}__{column}" for column in module.COLUMNS)
     own = module.__name__
 

@@ -8,6 +8,42 @@ the frame, and those that call Python once per bar (CCI, MFI, Aroon) are slow: t
 
 Volume columns count a missing volume as zero, and are NaN while their whole window has none: a market without volume
 has them declared missing. What does not belong here: topology, complexity, and anything that reads a calendar.
+
+The number in a name is the window n in bars. With c close, o open, h high, l low, r one-bar log return, typical price
+(h + l + c) / 3:
+
+| column | what | unit | source |
+|---|---|---|---|
+| log_return_* | log(c[t] / c[t-n]) | log units | - |
+| roc_* | c[t] / c[t-n] - 1 | per cent | ta |
+| rsi_* | share of rises in smoothed rises and falls | 0..100 | Wilder 1978 |
+| stochastic_k_14 | place of c in the window's range | 0..100 | Lane 1984; ta |
+| stochastic_d_14 | 3-bar mean of stochastic_k_14 | 0..100 | Lane 1984 |
+| williams_r_14 | distance of c to the window's high, negative, over its range | -100..0 | Williams 1973; ta |
+| cci_20 | (typical price - its mean) / (.015 x mean absolute distance) | pure number | Lambert 1980 |
+| macd_12_26 | difference of the two exponential means / c | share of price | Appel 1979 |
+| macd_signal_9 | exponential mean of that difference / c | share of price | Appel 1979 |
+| macd_histogram | macd_12_26 - macd_signal_9 | share of price | Aspray 1986 |
+| adx_10 | smoothed abs(plus - minus) / (plus + minus), directional indicators | 0..100 | Wilder 1978 |
+| plus_di_10, minus_di_10 | smoothed upward, downward movement / smoothed true range | 0..100 | Wilder 1978 |
+| aroon_* | 100 x (25 - bars since the high, low of 26 bars) / 25 | 0..100 | Chande 1995 |
+| sma_distance_* | c / mean - 1 | share of price | - |
+| ema_distance_* | c / exponential mean - 1 | share of price | - |
+| bollinger_width_50 | 4 x deviation of c / its mean | share of price | Bollinger 2001 |
+| bollinger_b_20 | place of c between the bands at 2 deviations | 0 lower, 1 upper band | Bollinger 2001 |
+| keltner_position_20 | (c - exponential mean) / (2 x average true range) | pure number | after Keltner 1960 |
+| donchian_position_* | place of c in the window's range | 0..1 | ta |
+| atr_ratio_14 | average true range / c | share of price | Wilder 1978 |
+| volatility_* | deviation of r | log units per bar | - |
+| parkinson_20 | volatility from log(h / l) | log units per bar | Parkinson 1980 |
+| garman_klass_20 | volatility from log(h / l) and log(c / o) | log units per bar | Garman and Klass 1980 |
+| rogers_satchell_20 | volatility from all four, unbiased by drift | log units per bar | Rogers and Satchell 1991 |
+| mfi_14 | share of value traded in bars whose typical price rose | 0..100 | Quong and Soudack 1989 |
+| obv_20 | signed volume / volume | -1..1 | after Granville 1963 |
+| cmf_20 | volume x place of c in its bar's range / volume | -1..1 | ta |
+| vwap_distance_20 | c / volume-weighted typical price - 1 | share of price | - |
+| volume_z_20 | volume's distance to its mean | deviations | - |
+| volume_ratio_5_20 | mean volume of 5 bars / of 20 | pure number | - |
 """
 
 from __future__ import annotations

@@ -7,6 +7,17 @@ others carry its numbers forward, and `age` says how many bars ago it ended. `ex
 same diagrams (`betti.topology.descriptors`).
 
 What does not belong here: the geometry itself, which is `betti.topology` and knows no bars.
+
+A column of H0 speaks of components, one of H1 of loops. docs/topology.md says how to read them.
+
+| column | what | unit | source |
+|---|---|---|---|
+| betti0_* | components, less the last one, at the grid's k-th value | count | Edelsbrunner and Harer 2010; giotto-tda |
+| betti1_* | loops open at the grid's k-th value | count | Edelsbrunner and Harer 2010; giotto-tda |
+| entropy_h* | entropy of the shares of lifetime | bits | Chintakunta et al. 2015; giotto-tda |
+| total_h* | sum of lifetimes | deviations | Edelsbrunner and Harer 2010 |
+| landscape_h* | L2 norm of a landscape layer | deviations to the power 3/2 | Bubenik 2015; Gidea and Katz 2018 |
+| age | bars since the shown window ended; only where stride is above 1 | bars | - |
 """
 
 from __future__ import annotations

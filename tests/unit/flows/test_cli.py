@@ -11,7 +11,7 @@ from typer.testing import CliRunner, Result
 from betti.errors import BadInput
 from flows import cli, embedding, picturing
 
-COMMANDS = ("run", "status", "lineage", "models", "features", "sources", "targets", "doctor", "gc", "topology")
+COMMANDS = ("run", "status", "lineage", "models", "features", "sources", "targets", "doctor", "gc", "topology", "check")
 
 
 def called(*words: str) -> Result:

@@ -195,7 +195,8 @@ def pages(
             fresh = _together(fresh, found)
             later = found.loc[found["timestamp"] >= missing, "timestamp"]
             # Go on from what was found, be it a part of the gap alone: the rest of the page comes again and is known.
-            newest = newest if later.empty else later.max()
+            # What is missing behind the page was looked for once only: go on from there.
+            newest = newest if later.empty else _unbroken(newest, later, step)
         yield fresh
         cursor, begun = newest + step, True
 
@@ -250,6 +251,18 @@ def _first_missing(times: pd.Series, expected: pd.Timestamp | None, step: pd.Tim
             return expected
     before = ordered.shift()[ordered.diff() > step]
     return None if before.empty else before.iloc[0] + step
+
+
+def _unbroken(newest: pd.Timestamp, later: pd.Series, step: pd.Timedelta) -> pd.Timestamp:
+    """The last of `later`, or the last before the first gap behind `newest`."""
+    import pandas as pd
+
+    last: pd.Timestamp = later.max()
+    if last <= newest:
+        return last
+    behind = pd.concat([pd.Series([newest]), later[later > newest]], ignore_index=True)
+    gap = _first_missing(behind, None, step)
+    return last if gap is None else gap - step
 
 
 def _together(page: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:

@@ -14,7 +14,7 @@ every_source = pytest.mark.parametrize("name", sources.FOLDER.names())
 
 
 def test_the_sources_that_ship_are_registered_and_import():
-    assert {"csv", "parquet", "sample"} <= set(sources.FOLDER.names())
+    assert {"binance_archive", "csv", "feather", "metatrader", "parquet", "sample"} <= set(sources.FOLDER.names())
     assert sources.FOLDER.failures() == {}
 
 

@@ -1,50 +1,40 @@
-"""From any raw table to bars: what file sources share. Nothing is repaired; what cannot be read is an error."""
+"""From rows under known names to bars: what all sources share. Nothing is repaired; what cannot be read is an error.
+
+What does not belong here: files and their formats.
+"""
 
 from __future__ import annotations
 
-import warnings
-from pathlib import Path
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from betti.errors import BadBars, BadParam, MissingFile
+from betti.errors import BadBars, BettiError, UnknownName
 from betti.schemas import BARS
+from betti.sources._cells import numbers, texts
+from betti.sources._columns import Given, find_columns
+from betti.sources._files import file_for, files_for, one_file_each
+from betti.sources._times import EPOCH_UNITS, find_clock, opened, read_times
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     import pandas as pd
 
-__all__ = ["EPOCH_UNITS", "file_for", "one_file_each", "to_bars"]
+    from betti.sources._columns import Columns
+    from betti.sources._times import Clock
 
-EPOCH_UNITS = ("s", "ms", "us", "ns")
-# Epoch numbers of years 1975 to 2262 in each unit do not overlap, so that a wrong unit can be told.
-_SECONDS = (1.6e8, 9.3e9)
-_EPOCH = r"\d{9,}(?:\.\d+)?"
-_ZONE = r"(?:Z|UTC|\d:\d{2}(?::\d{2}(?:\.\d+)?)?\s*[+-]\d{2}(?::?\d{2})?)$"
+__all__ = ["EPOCH_UNITS", "Asked", "assembled", "file_for", "files_for", "named", "no_rows", "one_file_each", "to_bars"]
 
-
-def file_for(path: str, symbol: str, interval: str) -> Path:
-    """The file of one symbol: `{symbol}` and `{interval}` in the pattern are filled in.
-
-    Raises:
-        BadParam: the pattern has another placeholder.
-        MissingFile: the file is not there.
-    """
-    try:
-        file = Path(path.format(symbol=symbol, interval=interval)).expanduser()
-    except (KeyError, IndexError, ValueError, AttributeError) as cause:
-        raise BadParam("ingest.options.path", path, "only {symbol} and {interval} can be filled in") from cause
-    if not file.is_file():
-        raise MissingFile(file, "Check ingest.options.path and ingest.symbols in params.yaml")
-    return file
+MOST_MARKETS = 1000  # of a file, remembered to name them where the one asked for is not there
 
 
-def one_file_each(path: str, symbols: tuple[str, ...]) -> None:
-    """Refuse to read one market's file as several markets."""
-    if len(symbols) > 1 and "{symbol}" not in path:
-        raise BadParam(
-            "ingest.options.path", path, f"it names one file for {len(symbols)} symbols: put {{symbol}} in it"
-        )
+@dataclass(frozen=True)
+class Asked:
+    """What is wanted of a file: a market by our name, what the file calls it, and the bar length."""
+
+    symbol: str
+    market: str
+    interval: str
 
 
 def to_bars(
@@ -60,11 +50,11 @@ def to_bars(
     """Bars of one symbol from a raw table.
 
     Args:
-        raw: the table as read; text is allowed in any column.
-        symbol: the market's name in `symbol`.
+        raw: the table as read; text is allowed in any column. Its index counts its rows from 0 as the source has them.
+        symbol: the market's name in `symbol`; a column `symbol` of the table is not looked at.
         where: what to call the table in an error.
-        columns: raw column name -> bar column name, for names that differ.
-        unit: s, ms, us or ns where times are epoch numbers; None where they are text or already times.
+        columns: raw column name -> bar column name, for names that are not found by themselves.
+        unit: s, ms, us or ns where times are epoch numbers and not as they seem.
         timezone: the zone of times that carry none.
         first_line: line of the first row, to name a line in an error.
 
@@ -73,143 +63,67 @@ def to_bars(
     """
     import pandas as pd
 
-    for name in columns:
-        if name not in raw.columns:
-            raise BadBars(where, f"no column '{name}'", f"Columns found: {', '.join(map(str, raw.columns))}")
-    table = raw.rename(columns=dict(columns)).rename(columns=lambda name: str(name).strip().lower())
-    _check_columns(table, where)
-    if table.empty:
+    given = Given(columns=columns, unit=unit, timezone=timezone)
+    found = find_columns([str(name) for name in raw.columns], where, given)
+    if raw.empty:
         raise BadBars(where, "a header and no rows", "Check that the export is complete")
-    bars = pd.DataFrame({"timestamp": _times(table["timestamp"], where, unit, timezone, first_line)})
-    bars.insert(1, "symbol", symbol)
+    counts = raw.index if pd.api.types.is_integer_dtype(raw.index.dtype) else pd.RangeIndex(len(raw))
+    rows = named(raw.set_axis(counts + first_line, axis=0), found).drop(columns="symbol", errors="ignore")
+    clock = find_clock(rows["timestamp"], where, given)
+    return assembled(rows, Asked(symbol, symbol, ""), clock, where, closes=False, seen=set())
+
+
+def named(raw: pd.DataFrame, columns: Columns) -> pd.DataFrame:
+    """The columns of a raw table under the names of bars; a date and a time of day are joined as text."""
+    import pandas as pd
+
+    time = raw.iloc[:, columns.time[0]]
+    for position in columns.time[1:]:
+        time = texts(time) + " " + texts(raw.iloc[:, position])
+    table = {"timestamp": time}
+    if columns.symbol is not None:
+        table["symbol"] = raw.iloc[:, columns.symbol]
+    return pd.DataFrame(table | {name: raw.iloc[:, position] for name, position in columns.values.items()})
+
+
+def assembled(
+    rows: pd.DataFrame, asked: Asked, clock: Clock, where: object, *, closes: bool, seen: set[str]
+) -> pd.DataFrame:
+    """Bars from rows under the names of bars, those of the market asked for alone where rows name theirs.
+
+    Args:
+        rows: `timestamp` as the source writes it, optional `symbol`, and the other columns; indexed by line.
+        asked: the market and the bar length.
+        clock: how times are written.
+        where: what to call the table in an error.
+        closes: the times are those of the bars' closes.
+        seen: gets the markets that the rows name.
+
+    Raises:
+        BadBars: a price is not a number, a time is not a time; the line is named.
+    """
+    import pandas as pd
+
+    if "symbol" in rows:
+        markets = texts(rows["symbol"])
+        if len(seen) < MOST_MARKETS:
+            seen.update(markets.unique())
+        rows = rows[markets == asked.market]
+        if rows.empty:
+            return rows
+    times = read_times(rows["timestamp"], clock, where)
+    bars = pd.DataFrame({"timestamp": opened(times, asked.interval) if closes else times})
+    bars.insert(1, "symbol", asked.symbol)
     for name in BARS.names[2:]:
-        if name in table.columns:
-            bars[name] = _numbers(table[name], where, name, first_line)
-    return bars
+        if name in rows:
+            bars[name] = numbers(rows[name], where, name)
+    return bars.reset_index(drop=True)
 
 
-def _check_columns(table: pd.DataFrame, where: object) -> None:
-    missing = [name for name in BARS.required if name != "symbol" and name not in table.columns]
-    if missing:
-        found = ", ".join(map(str, table.columns))
-        raise BadBars(
-            where,
-            f"no column {', '.join(missing)} (found: {found})",
-            "Name them in ingest.options.columns: {theirs: ours}",
-        )
-    twice = sorted(set(table.columns[table.columns.duplicated()]) & set(BARS.names))
-    if twice:
-        raise BadBars(where, f"column {', '.join(twice)} occurs twice", "Keep one of them")
-
-
-def _numbers(values: pd.Series, where: object, name: str, first_line: int) -> pd.Series:
-    """Floats; empty cells are NaN (validation quarantines them), text is an error."""
-    import pandas as pd
-
-    numbers = pd.to_numeric(values, errors="coerce").astype("float64")
-    text = numbers.isna() & values.notna() & ~_texts(values).str.strip().str.lower().isin(["", "nan", "null"])
-    if text.any():
-        raise BadBars(where, f"{name} is {_first(values, text, first_line)}", "It takes a number there")
-    # to_numeric reads text to the last digit but one; Python's own reading is exact.
-    exact: pd.Series = values.where(numbers.notna()).astype("float64")
-    return exact
-
-
-def _first(values: pd.Series, bad: pd.Series, first_line: int) -> str:
-    """The first bad value and its line; a table's index counts its rows from 0 as they stand in the file."""
-    row = int(bad.to_numpy().argmax())
-    return f"{values.iloc[row]!r} in line {int(values.index[row]) + first_line}"
-
-
-def _texts(values: pd.Series) -> pd.Series[str]:
-    """Every value as text."""
-    return values.map(str).astype("str")
-
-
-def _times(values: pd.Series, where: object, unit: str | None, timezone: str | None, first_line: int) -> pd.Series:
-    """UTC times in microseconds."""
-
-    if unit is not None:
-        stamps = _from_epoch(values, where, unit, first_line)
-    else:
-        stamps = _from_text(values, where, timezone, first_line)
-    if stamps.isna().any():
-        raise BadBars(where, f"the time is {_first(values, stamps.isna(), first_line)}", "Mend or remove that line")
-    result: pd.Series = stamps.dt.tz_convert("UTC").dt.as_unit("us")
-    return result
-
-
-def _from_epoch(values: pd.Series, where: object, unit: str, first_line: int) -> pd.Series:
-    import pandas as pd
-
-    if unit not in EPOCH_UNITS:
-        raise BadParam("ingest.options.unit", unit, f"it takes one of {', '.join(EPOCH_UNITS)}, or null for text")
-    scale = 1000 ** EPOCH_UNITS.index(unit)
-    numbers = _numbers(values, where, "timestamp", first_line)
-    if numbers.isna().any():
-        raise BadBars(where, f"the time is {_first(values, numbers.isna(), first_line)}", "Mend or remove that line")
-    seconds = numbers / scale
-    outside = (seconds < _SECONDS[0]) | (seconds > _SECONDS[1])
-    if outside.any():
-        raise BadBars(
-            where,
-            f"timestamp {_first(values, outside, first_line)} is no time in '{unit}'",
-            "Check ingest.options.unit: s, ms, us or ns",
-        )
-    stamps: pd.Series = pd.to_datetime((seconds * 1e6).round().astype("int64"), unit="us", utc=True)
-    return stamps
-
-
-def _from_text(values: pd.Series, where: object, timezone: str | None, first_line: int) -> pd.Series:
-    import pandas as pd
-
-    if isinstance(values.dtype, pd.DatetimeTZDtype):
-        return values
-    texts = _texts(values).str.strip()
-    if pd.api.types.is_numeric_dtype(values) or texts.str.fullmatch(_EPOCH).all():
-        raise BadBars(where, f"timestamp is a number ({texts.iloc[0]})", "Set ingest.options.unit to s, ms, us or ns")
-    zoned = texts.str.contains(_ZONE, regex=True)
-    if zoned.all():
-        texts = texts.str.replace(r"\s*UTC$", "Z", regex=True)
-        return pd.to_datetime(texts, utc=True, errors="coerce", format="ISO8601")
-    if zoned.any():
-        found = _first(texts, ~zoned, first_line)
-        raise BadBars(where, f"the time is {found}, without a zone where others have one", "Mend that line")
-    if timezone is None:
-        raise BadBars(
-            where, f"times carry no zone ({texts.iloc[0]})", "Set ingest.options.timezone, e.g. UTC or America/New_York"
-        )
-    return _localised(_naive(texts), where, timezone, first_line)
-
-
-def _naive(texts: pd.Series) -> pd.Series:
-    """Local times: ISO 8601, else the one format of the first row; a row that does not follow it has no time."""
-    import pandas as pd
-    from pandas.tseries.api import guess_datetime_format
-
-    times: pd.Series = pd.to_datetime(texts, errors="coerce", format="ISO8601")
-    if times.isna().any():
-        with warnings.catch_warnings(action="ignore"):  # pandas says so where the day stands first: it must
-            written = guess_datetime_format(texts.iloc[0])
-        if written is not None:
-            times = pd.to_datetime(texts, errors="coerce", format=written)
-    return times
-
-
-def _localised(naive: pd.Series, where: object, timezone: str, first_line: int) -> pd.Series:
-    """Naive local times in their zone; an hour that a clock change skips or repeats is an error, not a guess."""
-    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
-
-    try:
-        zone = ZoneInfo(timezone)
-    except (ZoneInfoNotFoundError, ValueError) as cause:
-        raise BadParam("ingest.options.timezone", timezone, "it takes an IANA name such as America/New_York") from cause
-    local: pd.Series = naive.dt.tz_localize(zone, ambiguous="NaT", nonexistent="NaT")
-    lost = local.isna() & naive.notna()
-    if lost.any():
-        raise BadBars(
-            where,
-            f"the time is {_first(naive, lost, first_line)}: a clock change in {timezone} skips or repeats it",
-            "Export the file in UTC",
-        )
-    return local
+def no_rows(where: object, asked: Asked, seen: Iterable[str]) -> BettiError:
+    """The error of a file without a row of the market asked for."""
+    markets = set(seen)
+    if markets:
+        kind = f"symbol in {where} (ingest.options.markets gives it another name there):"
+        return UnknownName(kind, asked.market, markets)
+    return BadBars(where, "a header and no rows", "Check that the export is complete")

@@ -1,15 +1,21 @@
-"""Bars from CSV files, one per symbol."""
+"""Bars from CSV files, one per symbol or one for several, of any size.
+
+Plain, gz, or a zip with one file in it. What the options do not say is found by looking, and told in the log.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from betti.errors import BadBars, BadParam, UnreadableFile
-from betti.sources._table import file_for, one_file_each, to_bars
+from pydantic import Field
+
+from betti.sources._columns import Given
+from betti.sources._layout import Look
+from betti.sources._table import Asked, file_for, one_file_each
+from betti.sources._text import TextFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     import pandas as pd
 
@@ -23,72 +29,53 @@ def fetch(
     *,
     path: str,
     columns: dict[str, str] | None = None,
-    names: list[str] | None = None,
+    names: list[str] | str | None = None,
     delimiter: str | None = None,
-    skip_rows: int = 0,
+    skip_rows: Annotated[int, Field(ge=0)] = 0,
+    markets: dict[str, str] | None = None,
     unit: str | None = None,
     timezone: str | None = None,
+    time_format: str | None = None,
+    day_first: bool | None = None,
+    stamped: Literal["open", "close"] | None = None,
 ) -> Iterator[pd.DataFrame]:
-    """Bars from one CSV per symbol; see `betti.sources`.
+    """Bars from CSV, in blocks of a few megabytes; see `betti.sources`.
+
+    Columns are found by their own names and by those that are common elsewhere (date, open_time, "Close/Last", vol);
+    a date and a time of day in two columns are joined. Prices may carry a dollar sign; no other ornament is read.
 
     Args:
-        symbols: markets; each fills `{symbol}` in the path.
+        symbols: markets; each fills `{symbol}` in the path, and selects its rows where the file has a `symbol` column.
         interval: fills `{interval}` in the path.
         until: open time of the last bar wanted.
         path: e.g. "~/bars/{symbol}_{interval}.csv".
-        columns: their name -> ours (timestamp open high low close volume buy_volume sell_volume trades), where they
-            differ by more than case.
-        names: column names of a file without a header, in order.
+        columns: their name -> ours (timestamp open high low close volume buy_volume sell_volume trades open_interest,
+            or symbol, close_time, or date and time), where a column is not found by its name.
+        names: of a file without a header: its columns in order, or who writes it: binance, bitfinex, histdata, kraken,
+            metatrader.
         delimiter: found by looking when not given.
         skip_rows: lines before the header (or the first row).
-        unit: s, ms, us or ns where times are epoch numbers.
+        markets: our symbol -> the name in the file's `symbol` column, where they differ.
+        unit: s, ms, us or ns where times are epoch numbers and the unit is not the one they seem to have.
         timezone: IANA zone of times that carry none.
+        time_format: how times are written, in the signs of `strptime`, where it is an uncommon form.
+        day_first: whether 01/02/2020 is in February, where no row of the file tells.
+        stamped: "close" where bars carry the time of their close; found by itself for a column called `close_time`.
 
     Raises:
-        BadParam: several symbols and no {symbol} in the path, or names that are not as many as the columns.
+        BadParam: one file for several symbols that names none, or an option that does not fit the file.
         MissingFile, UnreadableFile: the file is absent, or is not text with columns.
-        BadBars: a column is missing, a number or a time cannot be read; the line is named.
+        UnknownName: the file names its markets, and the symbol is not among them.
+        BadBars: a column is missing or may be one of several, a number or a time cannot be read; the line is named.
     """
-    one_file_each(path, symbols)
+    look = Look(delimiter, tuple(names) if isinstance(names, list) else names, skip_rows)
+    given = Given(
+        columns=columns or {}, unit=unit, timezone=timezone, time_format=time_format, day_first=day_first,
+        stamped=stamped,
+    )  # fmt: skip
     for symbol in symbols:
-        file = file_for(path, symbol, interval)
-        raw = _headed(_read(file, delimiter, skip_rows), names, file)
-        yield to_bars(raw, symbol, file, columns=columns or {}, unit=unit, timezone=timezone, first_line=skip_rows + 1)
-
-
-def _read(file: Path, delimiter: str | None, skip_rows: int) -> pd.DataFrame:
-    """The file's lines as text cells, header included, with empty lines left out; the index counts lines from 0."""
-    import csv
-
-    import pandas as pd
-
-    if file.stat().st_size == 0:
-        raise BadBars(file, "the file is empty", "Check that the export is complete")
-    try:
-        cells = pd.read_csv(
-            file,
-            sep=delimiter,
-            engine="python" if delimiter is None else "c",
-            header=None,
-            skiprows=skip_rows,
-            skip_blank_lines=False,
-            dtype=str,
-            encoding="utf-8-sig",
-            skipinitialspace=True,
-        )
-        return cells.dropna(how="all")
-    except (UnicodeDecodeError, csv.Error, pd.errors.ParserError, pd.errors.EmptyDataError) as cause:
-        raise UnreadableFile(
-            file, f"is not a table of text columns ({cause})", "Check its type and delimiter"
-        ) from cause
-
-
-def _headed(cells: pd.DataFrame, names: list[str] | None, file: Path) -> pd.DataFrame:
-    """The rows under their column names: those given, else the first line's (pandas would rename one that repeats)."""
-    if cells.empty:
-        raise BadBars(file, "no line holds anything", "Check that the export is complete")
-    if names is None:
-        return cells.iloc[1:].set_axis(list(cells.iloc[0].map(str)), axis=1)
-    if len(names) != cells.shape[1]:
-        raise BadParam("ingest.options.names", names, f"{len(names)} names for the {cells.shape[1]} columns of {file}")
-    return cells.set_axis(names, axis=1)
+        asked = Asked(symbol, (markets or {}).get(symbol, symbol), interval)
+        file = TextFile(file_for(path, symbol, interval), asked, look, given)
+        if not file.names_markets:
+            one_file_each(path, symbols)
+        yield from file.bars()

@@ -1,16 +1,21 @@
-"""Bars from Parquet files, one per symbol or one for several."""
+"""Bars from Parquet files, one per symbol or one for several. Feather is another format: source `feather`."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Literal
 
-from betti.errors import BadBars, UnreadableFile
-from betti.sources._table import file_for, one_file_each, to_bars
+from betti.errors import UnreadableFile
+from betti.sources._columnar import ROWS, ColumnarFile
+from betti.sources._columns import Given
+from betti.sources._table import Asked, file_for, one_file_each
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     import pandas as pd
+    import pyarrow as pa
 
 __all__ = ["fetch"]
 
@@ -22,37 +27,67 @@ def fetch(
     *,
     path: str,
     columns: dict[str, str] | None = None,
+    markets: dict[str, str] | None = None,
     unit: str | None = None,
     timezone: str | None = None,
+    time_format: str | None = None,
+    day_first: bool | None = None,
+    stamped: Literal["open", "close"] | None = None,
 ) -> Iterator[pd.DataFrame]:
-    """Bars from Parquet; see `betti.sources`.
+    """Bars from Parquet, read a quarter of a million rows at a time; see `betti.sources`.
 
     Args:
         symbols: markets; each fills `{symbol}` in the path, and selects its rows where the file has a `symbol` column.
         interval: fills `{interval}` in the path.
         until: open time of the last bar wanted.
         path: e.g. "~/bars/{symbol}_{interval}.parquet".
-        columns: their name -> ours, where they differ by more than case.
-        unit: s, ms, us or ns where times are epoch numbers.
+        columns: their name -> ours, where a column is not found by its name.
+        markets: our symbol -> the name in the file's `symbol` column, where they differ.
+        unit: s, ms, us or ns where times are epoch numbers and the unit is not the one they seem to have.
         timezone: IANA zone of times that carry none.
+        time_format: how times are written, in the signs of `strptime`, where they are text of an uncommon form.
+        day_first: whether 01/02/2020 is in February, where no row of the file tells.
+        stamped: "close" where bars carry the time of their close; found by itself for a column called `close_time`.
 
     Raises:
         MissingFile, UnreadableFile: the file is absent, or is not Parquet (or is cut off).
-        BadBars: a column is missing, the symbol has no rows, or a value cannot be read.
+        UnknownName: the file has a `symbol` column, and no row of that symbol.
+        BadBars: a column is missing, there are no rows, or a value cannot be read.
+        BadParam: one file for several symbols that names none, or an option that does not fit.
     """
+    given = Given(
+        columns=columns or {}, unit=unit, timezone=timezone, time_format=time_format, day_first=day_first,
+        stamped=stamped,
+    )  # fmt: skip
+    for symbol in symbols:
+        file = file_for(path, symbol, interval)
+        asked = Asked(symbol, (markets or {}).get(symbol, symbol), interval)
+        table = ColumnarFile(file, _names(file), partial(_batches, file), asked, given)
+        if table.columns().symbol is None:
+            one_file_each(path, symbols)
+        yield from table.bars()
+
+
+def _names(file: Path) -> tuple[str, ...]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    for symbol in symbols:
-        file = file_for(path, symbol, interval)
-        try:
-            raw = pq.read_table(file).to_pandas(ignore_metadata=True)
-        except (pa.ArrowInvalid, OSError) as cause:
-            raise UnreadableFile(file, f"is not a whole Parquet file ({cause})", "Write or copy it again") from cause
-        if "symbol" in raw.columns:
-            raw = raw[raw["symbol"] == symbol].drop(columns="symbol")
-            if raw.empty:
-                raise BadBars(file, f"no rows of symbol '{symbol}'", "Check ingest.symbols in params.yaml")
-        else:
-            one_file_each(path, symbols)
-        yield to_bars(raw, symbol, file, columns=columns or {}, unit=unit, timezone=timezone, first_line=1)
+    try:
+        return tuple(pq.read_schema(file).names)
+    except (pa.ArrowException, OSError) as cause:
+        raise _not_whole(file, cause) from cause
+
+
+def _batches(file: Path, wanted: list[str]) -> Iterator[pa.RecordBatch]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(file) as whole:
+            yield from whole.iter_batches(ROWS, columns=wanted)
+    except (pa.ArrowException, OSError) as cause:
+        raise _not_whole(file, cause) from cause
+
+
+def _not_whole(file: Path, cause: Exception) -> UnreadableFile:
+    return UnreadableFile(file, f"is not a whole Parquet file ({cause})", "Write or copy it again")

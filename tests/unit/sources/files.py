@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import os
+from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -10,14 +12,11 @@ import pytest
 from betti import sources
 from tests.conftest import REPOSITORY
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 END = pd.Timestamp("2100-01-01", tz="UTC")
-MARKET = REPOSITORY.parent / "shared" / "data"
+MARKET = Path(os.environ.get("BETTI_SHARED_DATA", REPOSITORY.parent / "shared" / "data"))
 
 with_market_data = pytest.mark.skipif(
-    not MARKET.is_dir(), reason="the folder shared/data with recorded market data is not beside this checkout"
+    not MARKET.is_dir(), reason=f"no recorded market data at {MARKET}: set BETTI_SHARED_DATA to where they lie"
 )
 
 

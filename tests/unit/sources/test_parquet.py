@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pandas as pd
 import pytest
 
 from betti import sources
-from betti.errors import BadBars, BadParam, MissingFile, UnreadableFile
+from betti.errors import BadBars, BadParam, MissingFile, UnknownName, UnreadableFile
 from tests.conftest import random_bars
 from tests.unit.sources.files import END, MARKET, assert_bars, read, with_market_data
 
@@ -42,7 +44,7 @@ def test_one_file_may_hold_several_symbols(file):
 
 
 def test_a_symbol_without_rows_is_named(file):
-    with pytest.raises(BadBars, match="no rows of symbol 'CCC'"):
+    with pytest.raises(UnknownName, match="'CCC'; Available: AAA"):
         read("parquet", file(random_bars(5)), "CCC")
 
 
@@ -55,8 +57,10 @@ def test_epoch_and_local_times(file):
     frame = plain()
     epoch = frame.assign(timestamp=frame["timestamp"].astype("int64") // 1000)
     pd.testing.assert_frame_equal(read("parquet", file(epoch), "AAA", unit="ms"), random_bars(20))
+    for dtype in ("int64", "float64", "str"):
+        pd.testing.assert_frame_equal(read("parquet", file(epoch.astype({"timestamp": dtype})), "AAA"), random_bars(20))
     with pytest.raises(BadBars, match=r"timestamp is a number .*ingest\.options\.unit"):
-        read("parquet", file(epoch.astype({"timestamp": "float64"})), "AAA")
+        read("parquet", file(epoch.assign(timestamp=range(20))), "AAA")
     local = frame.assign(timestamp=frame["timestamp"].dt.tz_localize(None))
     pd.testing.assert_frame_equal(read("parquet", file(local), "AAA", timezone="UTC"), random_bars(20))
     with pytest.raises(BadBars, match=r"ingest\.options\.timezone"):
@@ -98,6 +102,38 @@ def test_a_truncated_or_foreign_file_is_refused_by_name(file, damage):
 def test_an_absent_file_says_what_to_check(tmp_path):
     with pytest.raises(MissingFile, match=r"X_1d\.parquet.*ingest\.options\.path"):
         read("parquet", tmp_path / "{symbol}_{interval}.parquet")
+
+
+def test_row_groups_are_pieces_and_rows_keep_their_numbers(file, monkeypatch):
+    frame = pd.concat([random_bars(30, 1, "AAA"), random_bars(20, 2, "BBB")], ignore_index=True)
+    path = file(frame, row_group_size=7)
+    monkeypatch.setattr("betti.sources.parquet.ROWS", 5)
+    pieces = list(sources.stream("parquet", ("BBB",), "1d", END, {"path": str(path)}))
+    assert max(map(len, pieces)) <= 5
+    pd.testing.assert_frame_equal(pd.concat(pieces, ignore_index=True), random_bars(20, 2, "BBB"))
+
+
+@pytest.mark.parametrize("name", ["date", "datetime", "Open time", "open_time"])
+def test_common_names_are_found(file, name):
+    pd.testing.assert_frame_equal(
+        read("parquet", file(plain().rename(columns={"timestamp": name})), "AAA"), random_bars(20)
+    )
+
+
+def test_close_times_become_open_times(file):
+    frame = plain().rename(columns={"timestamp": "close_time"})
+    frame["close_time"] += pd.Timedelta("1D") - pd.Timedelta("1ms")
+    pd.testing.assert_frame_equal(read("parquet", file(frame), "AAA"), random_bars(20))
+
+
+def test_dates_and_decimals_are_read(file):
+    frame = plain(3)
+    frame["timestamp"] = frame["timestamp"].dt.date
+    frame["close"] = [Decimal("1.10"), Decimal("2.25"), None]
+    bars = read("parquet", file(frame), "AAA", timezone="UTC")
+    assert bars["close"].tolist()[:2] == [1.1, 2.25]
+    assert bars["close"].isna().tolist() == [False, False, True]
+    assert bars["timestamp"].tolist() == random_bars(3)["timestamp"].tolist()
 
 
 @with_market_data

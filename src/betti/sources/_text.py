@@ -1,0 +1,131 @@
+"""From a text file to bars, in pieces: what the text sources share.
+
+What does not belong here: where files lie, options of one source.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from betti.errors import BadBars, BadInput
+from betti.sources._columns import find_columns
+from betti.sources._files import Block, blocks
+from betti.sources._layout import find_layout
+from betti.sources._rows import careful, fast
+from betti.sources._table import Asked, assembled, no_rows
+from betti.sources._times import find_clock
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    import pandas as pd
+
+    from betti.sources._columns import Columns, Given
+    from betti.sources._layout import Layout, Look
+    from betti.sources._times import Clock
+
+__all__ = ["TextFile"]
+
+HEAD = 2000  # lines read with care to find how times are written
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class TextFile:
+    """One text file and what the options say about it; what they do not say is found when it is needed.
+
+    Attributes:
+        path: the file.
+        asked: the market and the bar length wanted.
+        look: how its rows are laid out.
+        given: what its columns and times are.
+    """
+
+    path: Path
+    asked: Asked
+    look: Look
+    given: Given
+
+    @cached_property
+    def layout(self) -> Layout:
+        """The delimiter, the columns' names, the line of the first row."""
+        return find_layout(self.path, self.look, self.asked.market)
+
+    @cached_property
+    def columns(self) -> Columns:
+        """Which column is which."""
+        return find_columns(self.layout.names, self.path, self.given)
+
+    @cached_property
+    def clock(self) -> Clock:
+        """How times are written."""
+        for block in self._blocks():
+            head = "\n".join(block.text.split("\n", HEAD)[:HEAD])
+            rows = careful(Block(head, block.line), self.layout, self.columns, self.path)
+            if len(rows):
+                return find_clock(rows["timestamp"], self.path, self.given, self._times())
+        raise BadBars(self.path, "a header and no rows", "Check that the export is complete")
+
+    @property
+    def names_markets(self) -> bool:
+        """Whether the file itself says which rows or columns belong to which market."""
+        return bool(self.layout.markets) or self.columns.symbol is not None
+
+    def bars(self) -> Iterator[pd.DataFrame]:
+        """The bars of the market asked for, block by block.
+
+        Raises:
+            UnknownName: the file names its markets, and the one asked for is not among them.
+            BadBars, UnreadableFile, BadParam: what was found instead of bars; file, line and value are named.
+        """
+        if self.layout.markets and self.asked.market not in self.layout.markets:
+            raise no_rows(self.path, self.asked, self.layout.markets)
+        seen: set[str] = set()
+        self.clock  # noqa: B018 - asked for here, so that its fault is not taken for one of a block
+        log.info("%s", self)
+        found = False
+        for block in self._blocks():
+            piece = self._piece(block, seen)
+            if len(piece):
+                found = True
+                yield piece
+        if not found:
+            raise no_rows(self.path, self.asked, seen)
+
+    def _piece(self, block: Block, seen: set[str]) -> pd.DataFrame:
+        rows = fast(block, self.layout, self.columns)
+        if rows is not None:
+            try:
+                return self._assembled(rows, seen)
+            except BadInput:  # the careful reader knows the line of what is wrong, if it is
+                pass
+        return self._assembled(careful(block, self.layout, self.columns, self.path), seen)
+
+    def _assembled(self, rows: pd.DataFrame, seen: set[str]) -> pd.DataFrame:
+        return assembled(rows, self.asked, self.clock, self.path, closes=self.columns.closes, seen=seen)
+
+    def _blocks(self) -> Iterator[Block]:
+        return blocks(self.path, self.layout.first_line)
+
+    def _times(self) -> Iterator[pd.Series]:
+        """The times of all rows; those of the first block come again."""
+        for block in self._blocks():
+            rows = fast(block, self.layout, self.columns)
+            if rows is None:
+                rows = careful(block, self.layout, self.columns, self.path)
+            yield rows["timestamp"]
+
+    def __str__(self) -> str:
+        """What was found by looking, for the log."""
+        names, columns = self.layout.names, self.columns
+        time = " and ".join(f"'{names[position]}'" for position in columns.time)
+        taken = ", ".join(f"{ours} from '{names[position]}'" for ours, position in columns.values.items())
+        return (
+            f"{self.path}: cells end at {self.layout.delimiter!r}, the first row is line {self.layout.first_line}, the "
+            f"{'close' if columns.closes else 'open'} time is {time} ({self.clock}); {taken}"
+        )

@@ -91,7 +91,16 @@ def _quality(summary: ValidationSummary) -> str:
 
 def _quality_row(one: SymbolQuality) -> list[object]:
     counts = (number(count, 0) for count in (one.rows_in, one.rows_clean, one.rows_quarantined))
-    return [one.symbol, *counts, one.first, one.last, _listed(one.reasons), _listed(one.flags)]
+    return [one.symbol, *counts, _day(one.first), _day(one.last), _listed(one.reasons), _listed(one.flags)]
+
+
+def _day(stamp: str) -> str:
+    """A time in the words of a table, and no more of it than it says.
+
+    >>> _day("2018-12-31T00:00:00+00:00"), _day("2018-12-31T09:30:00+00:00")
+    ('2018-12-31', '2018-12-31 09:30')
+    """
+    return stamp[:16].replace("T", " ").removesuffix(" 00:00")
 
 
 def _listed(counts: Mapping[str, int]) -> str:

@@ -37,11 +37,11 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 import pandas as pd
 from pydantic import Field
-from scipy.special import ndtr
 
 from betti import counts
 from betti.features import _ranges as ranges
 from betti.features import _rolling as rolling
+from betti.features._bought import Bought, bought
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -80,56 +80,26 @@ def compute(bars: pd.DataFrame, *, window: Annotated[int, Field(ge=8, le=2016)] 
     """
     open_, high, low, close = (bars[name].to_numpy(dtype="float64") for name in ("open", "high", "low", "close"))
     before = rolling.lagged(close, 1)
-    volume = np.nan_to_num(bars["volume"].to_numpy(dtype="float64"), nan=0.0)
-    measured = _measured(bars, volume)
-    bought = np.where(np.isnan(measured), _estimated(np.log(close / before), window), measured)
+    taken = bought(bars, window)
     values = (
         *(np.log(price / before) for price in (open_, high, low, close)),
-        *_flow(volume, bought, window),
+        *_flow(taken, window),
         *_indicators(high, low, close),
     )
     table = pd.DataFrame(dict(zip(COLUMNS, values, strict=True)), index=bars.index)
-    # Rows of the look-back count where they are rows of their own: sums over slices are those of the whole.
-    own = slice(lookback(window=window), None)
-    return counts.attach(table, _said(volume[own], measured[own]))
+    return counts.attach(table, taken.said(lookback(window=window)))
 
 
-def _measured(bars: pd.DataFrame, volume: Floats) -> Floats:
-    """Bought share of each bar by what its takers did, 0..1; NaN where the source does not say."""
-    nothing = np.full(len(bars), np.nan)
-    buy, sell = (
-        bars[name].to_numpy(dtype="float64") if name in bars.columns else nothing
-        for name in ("buy_volume", "sell_volume")
-    )
-    # Where both sides are there, two zeros beside a volume are no answer: that bar is estimated.
-    bought = np.where(np.isnan(buy), volume - sell, buy)
-    classified = np.where(np.isnan(buy) | np.isnan(sell), volume, buy + sell)
-    # Volumes of one bar that were rounded apart would give a share just outside.
-    return np.clip(rolling.ratio(bought, classified, floor=0.0, neutral=np.nan), 0.0, 1.0)
-
-
-def _estimated(change: Floats, window: int) -> Floats:
-    """Bought share by bulk volume classification, 0..1; one half where price stood still."""
-    share: Floats = ndtr(rolling.ratio(change, rolling.deviation(change, window), floor=_ROUNDING, neutral=0.0))
-    return share
-
-
-def _said(volume: Floats, measured: Floats) -> dict[str, int]:
-    """How many bars with volume have their bought share from where; nothing of a market without."""
-    traded, known = volume > 0, ~np.isnan(measured)
-    found = {"measured": int((traded & known).sum()), "estimated": int((traded & ~known).sum())}
-    return {name: rows for name, rows in found.items() if rows}
-
-
-def _flow(volume: Floats, bought: Floats, window: int) -> tuple[Floats, ...]:
+def _flow(taken: Bought, window: int) -> tuple[Floats, ...]:
     """Volume, its two sides, their difference, and the window's difference as a share of the window's volume."""
-    traded, net = rolling.total(volume, window), (2 * bought - 1) * volume
+    volume, share = taken.volume, taken.share
+    traded = rolling.total(volume, window)
 
     def scaled(amount: Floats) -> Floats:
         return rolling.ratio(window * amount, traded, floor=0.0, neutral=np.nan)
 
-    running = rolling.ratio(rolling.total(net, window), traded, floor=0.0, neutral=np.nan)
-    return scaled(volume), scaled(bought * volume), scaled((1 - bought) * volume), scaled(net), running
+    running = rolling.ratio(rolling.total(taken.net, window), traded, floor=0.0, neutral=np.nan)
+    return scaled(volume), scaled(share * volume), scaled((1 - share) * volume), scaled(taken.net), running
 
 
 def _indicators(high: Floats, low: Floats, close: Floats) -> tuple[Floats, ...]:

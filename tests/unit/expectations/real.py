@@ -1,20 +1,16 @@
-"""Real bars, where the environment variable BETTI_BARS names a folder of Parquet files; tests skip without it."""
+"""Real bars, where the folder of market data is there (`tests.unit.sources.files`); tests skip without it."""
 
 from __future__ import annotations
-
-import os
-from pathlib import Path
 
 import pandas as pd
 import pytest
 
+from tests.unit.sources.files import MARKET
+
 
 def bars(file: str) -> pd.DataFrame:
     """The bars of one file in time order."""
-    folder = os.environ.get("BETTI_BARS")
-    if not folder:
-        pytest.skip("BETTI_BARS names no folder of real bars")
-    path = Path(folder) / file
+    path = MARKET / file
     if not path.is_file():
-        pytest.skip(f"{path} is not there")
+        pytest.skip(f"{path} is not there: set BETTI_SHARED_DATA to where the market data lie")
     return pd.read_parquet(path).sort_values("timestamp", kind="stable", ignore_index=True)

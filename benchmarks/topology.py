@@ -6,7 +6,10 @@ Parquet files with `symbol`, `timestamp` and `close`, where one is given. Window
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -115,6 +118,19 @@ def vectorisation(closes: np.ndarray) -> None:
     speedup("topology", "numbers of a diagram of 1332 points", in_turn(ours, theirs, 9), NUMBERS, "ms", 6).show()
 
 
+def compiling() -> None:
+    """Seconds until the first window's numbers in a process that finds no machine code on disk."""
+    program = (
+        "import numpy as np; from betti.topology import native; "
+        "native.window_numbers(np.random.default_rng(0).normal(size=(2, 60)), "
+        "dimension=2, delay=3, grid=np.linspace(0, 2, 20), layers=3)"
+    )
+    with tempfile.TemporaryDirectory() as cache:
+        environment = {**os.environ, "NUMBA_CACHE_DIR": cache}
+        spent = timed(lambda: subprocess.run([sys.executable, "-c", program], check=True, env=environment))
+    single("topology", "compiling once, starting included", [spent], "s", 15).show()
+
+
 def main(folder: Path | None) -> None:
     for symbol, closes in series(folder):
         for points, (least, count, pairs) in PLANE.items():
@@ -124,6 +140,7 @@ def main(folder: Path | None) -> None:
         compare(f"1332 points in dimension {dimension}", clouds(closes, 1332, dimension, count), least, pairs)
     vectorisation(closes)
     worst_shapes()
+    compiling()
 
 
 if __name__ == "__main__":

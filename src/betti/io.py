@@ -1,4 +1,4 @@
-"""Read and write one artifact, atomically. The only module that touches data/.
+"""Read and write one artifact, atomically: what touches data/, with `betti.growth` and `betti.coarser` for the bars.
 
 Whatever is written appears whole or not at all: a value is written beside its place, under data/.tmp, and renamed
 into it. Equal values give equal bytes: the Arrow schema is explicit, there is no pandas metadata, -0.0 is 0.0.

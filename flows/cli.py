@@ -186,6 +186,14 @@ def doctor(
 
 
 @app.command()
+def accept() -> None:
+    """Accept the bars up to `until` in asof.yaml: drift is told from here on."""
+    from flows import clock
+
+    typer.echo(f"asof.yaml: accepted {clock.accept(_root())}")
+
+
+@app.command()
 def gc(
     apply: Annotated[bool, typer.Option("--apply", help="remove it; without this nothing is removed")] = False,
     keep: Annotated[

@@ -1,4 +1,4 @@
-"""The one place where the clock enters: asof.yaml, which says up to which bar the pipeline looks."""
+"""The one place where the clock enters: asof.yaml says up to which bar the pipeline looks, and which were accepted."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from betti import io, params
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["advance", "last_closed"]
+__all__ = ["accept", "advance", "last_closed"]
 
 UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
@@ -28,11 +28,30 @@ def last_closed(interval: str, now: datetime) -> datetime:
     return epoch + ((now - epoch) // step - 1) * step
 
 
-def advance(root: Path) -> str:
-    """Move asof.yaml to the last closed bar; it never moves back. Returns what it says now."""
+def advance(root: Path, *, complete: bool) -> str:
+    """Move asof.yaml to the last closed bar; it never moves back. Returns what `until` says now.
+
+    Args:
+        root: the repository.
+        complete: nothing was stale: the run up to `until` was made without a stop, so its bars are accepted, and what
+            comes is compared with them.
+    """
     before = params.until(root)
     closed = last_closed(params.load(root).ingest.interval, datetime.now(UTC))
     if closed <= datetime.fromisoformat(before):
         return before
-    io.write_text(root / params.ASOF, f'until: "{closed.isoformat()}"\n')
+    accepted = before if complete else params.clock(root, "accepted")
+    _write(root, closed.isoformat(), accepted)
     return closed.isoformat()
+
+
+def accept(root: Path) -> str:
+    """Accept the bars up to `until`, as they are: what comes is compared with them. Returns that time."""
+    until = params.until(root)
+    _write(root, until, until)
+    return until
+
+
+def _write(root: Path, until: str, accepted: str | None) -> None:
+    known = "null" if accepted is None else f'"{accepted}"'
+    io.write_text(root / params.ASOF, f'until: "{until}"\naccepted: {known}\n')

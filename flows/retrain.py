@@ -8,20 +8,21 @@ from flows import server  # first: it chooses the API that Prefect, imported nex
 
 server.choose()
 
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from prefect import flow, get_run_logger
-from prefect.artifacts import create_link_artifact, create_markdown_artifact
+from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 from prefect.futures import PrefectFuture, as_completed
 from prefect.runtime import flow_run
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from betti import binding, catalog, io, params, parts
 from flows import checks, clock, dag, dashboard, publish, reconcile, watching
-from tasks import holding, lineage, policy
+from tasks import holding, lineage, policy, suites
 from tasks.journal import Journal
 from tasks.record import Workspace
 from tasks.stage import Context, Watcher, run_stage
@@ -76,9 +77,9 @@ def retrain(
             log.warning("an earlier run died unfinished (%s); it is marked as crashed", dead)
         workspace = Workspace(root, knobs.lock_wait_seconds, waiting)
         request = _Request(tuple(stages or ()), tuple(runs or ()), downstream, force)
-        request.check(workspace)  # before anything is written, the clock included
+        complete = request.check(workspace)  # before anything is written, the clock included
         if until == "now":
-            log.info("asof.yaml: until %s", clock.advance(root))
+            log.info("asof.yaml: until %s", clock.advance(root, complete=complete))
         states = _run_all(workspace, request, watcher, knobs)
         if until == "now":
             publish.push(workspace, knobs.remote, log.info, log.warning)
@@ -96,8 +97,8 @@ class _Request:
     downstream: bool
     force: bool
 
-    def check(self, workspace: Workspace) -> None:
-        """Refuse what does not exist or is out of range.
+    def check(self, workspace: Workspace) -> bool:
+        """Refuse what does not exist or is out of range; returns whether nothing is stale.
 
         Raises:
             BadInput: the first thing that is wrong.
@@ -106,6 +107,7 @@ class _Request:
         chosen = looked.dag.select(self.stages, self.runs, self.downstream)
         stale = looked.stale & looked.dag.above(chosen)
         checks.check(workspace.root, stale | set(chosen if self.force else ()))
+        return not looked.stale
 
 
 def _run_all(workspace: Workspace, request: _Request, watcher: Watcher, knobs: params.Flow) -> dict[str, str]:
@@ -197,11 +199,39 @@ def _show(workspace: Workspace, graph: dag.Dag, states: dict[str, str], journal:
     recorded, notes = workspace.recorded(), journal.notes()
     text = lineage.markdown(graph.upstreams, states, notes, recorded)
     create_markdown_artifact(key="pipeline-lineage", markdown=text, description="What was made from what, with hashes")
+    _show_quality(workspace.root)
     page = lineage.publish(workspace.root, graph.upstreams, states, notes, recorded)
     if page is not None:
-        docs = catalog.artifact("validation").at(workspace.root) / "incoming.html"
+        docs = suites.index(workspace.root)
         for key, words, path in (("report", "the HTML report", page), ("data-docs", "the data docs", docs)):
             create_link_artifact(key=key, link=_address(path, workspace.root), link_text=f"{words} of this run")
+
+
+def _show_quality(root: Path) -> None:
+    """A table of the bars' quality: a line per symbol, and one per quantity that drifted."""
+    artifact = catalog.artifact("validation")
+    if not artifact.at(root).exists():
+        return
+    summary = binding.read(artifact, root).summary
+    table = [
+        {
+            "symbol": one.symbol,
+            "bars in": one.rows_in,
+            "clean": one.rows_clean,
+            "quarantined": one.rows_quarantined,
+            "reasons": _listed(one.reasons),
+            "flags": _listed(one.flags),
+            "drifted": ", ".join(moved.column for moved in summary.moved if moved.column.startswith(f"{one.symbol} ")),
+        }
+        for one in summary.symbols
+    ]
+    unmet = sum(not one.success for one in summary.expectations)
+    told = f"**Bars**: {len(table)} symbols; of {len(summary.expectations)} expectations {unmet} are not met"
+    create_table_artifact(key="data-quality", table=table, description=told)
+
+
+def _listed(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in counts.items())
 
 
 def _address(page: Path, root: Path) -> str:

@@ -18,11 +18,13 @@ from prefect.exceptions import PrefectException
 from prefect.states import Completed, State
 
 from betti.errors import BadInput
-from tasks import body, lineage
+from betti.expected import SuiteBroken
+from tasks import body, lineage, suites
 
 if TYPE_CHECKING:
     from logging import Logger, LoggerAdapter
 
+    from betti.expected import Found
     from tasks.journal import Journal
     from tasks.record import Outcome, Workspace
 
@@ -60,8 +62,8 @@ class Context:
 
 
 def _may_pass(_task: object, _task_run: object, state: State) -> bool:
-    """Whether a failure may pass by itself. What is wrong with the input stays wrong."""
-    return not isinstance(state.result(raise_on_failure=False), BadInput)
+    """Whether a failure may pass by itself. What is wrong with the input, or with a part, stays wrong."""
+    return not isinstance(state.result(raise_on_failure=False), BadInput | SuiteBroken)
 
 
 @task(cache_policy=NO_CACHE, persist_result=False, task_run_name="{name}", retry_condition_fn=_may_pass)
@@ -85,16 +87,21 @@ def run_stage(name: str, force: bool, untouched: bool, upstream: list[str], cont
         return Completed(name="Cached", message="nothing it depends on changed", data="cached")
     context.watcher.started(name)
     told = _Progress(name, log, context.watcher)
+    looked: list[Found] = []
+
+    def compute() -> None:
+        body.run(context.workspace.root, name, told.tell, log.info)
+        found = suites.held(context.workspace.root, name)
+        looked.extend([found] if found else [])
+
     try:
-        outcome = context.workspace.bring_up_to_date(
-            name, lambda: body.run(context.workspace.root, name, told.tell, log.info), force
-        )
+        outcome = context.workspace.bring_up_to_date(name, compute, force)
     except BaseException:
         context.watcher.failed(name)
         raise
     context.journal.add(outcome)
     try:
-        _show(outcome, context)
+        _show(outcome, context, looked)
     except (OSError, ValueError, PrefectException, HTTPError) as error:
         log.warning("%s is done and recorded, but could not be shown: %s", name, error)
     context.watcher.finished(name, outcome.state, outcome.seconds)
@@ -104,11 +111,18 @@ def run_stage(name: str, force: bool, untouched: bool, upstream: list[str], cont
     return Completed(name=outcome.state.capitalize(), message=f"DVC: {outcome.state}", data=outcome.state)
 
 
-def _show(outcome: Outcome, context: Context) -> None:
-    """A table of what went in and out, and an event that automations can react to."""
+def _show(outcome: Outcome, context: Context, looked: list[Found]) -> None:
+    """Tables of what went in and out and of what its suite found, and an event that automations can react to."""
+    slug = outcome.stage.replace("@", "-").replace("_", "-").lower()
+    for found in looked:
+        create_table_artifact(
+            key=f"expectations-{slug}",
+            table=[one.model_dump() for one in found.expectations],
+            description=f"**{found.name}**: {found.rows:,} rows, {len(found.expectations)} expectations, all met",
+        )
     table = [asdict(row) for row in lineage.rows(context.workspace.root, outcome.entries)]
     create_table_artifact(
-        key="stage-" + outcome.stage.replace("@", "-").replace("_", "-").lower(),
+        key=f"stage-{slug}",
         table=table,
         description=f"**{outcome.stage}**: {outcome.state} in {outcome.seconds:.2f} s",
     )

@@ -154,7 +154,7 @@ def workspace(root: Path, repository: Path, base: dict[str, str], until: str | N
     for name in ("dvc.yaml", "params.yaml", "asof.yaml", ".gitignore", ".dvcignore"):
         shutil.copy(repository / name, root / name)
     if until is not None:
-        (root / "asof.yaml").write_text(f'until: "{until}"\n')
+        (root / "asof.yaml").write_text(f'until: "{until}"\naccepted: null\n')
     sandbox = Sandbox(root, {**base, "PYTHONPATH": f"{root / 'src'}{os.pathsep}{root}"})
     for command in (["git", "init", "-q"], [sys.executable, "-m", "dvc", "init", "-q"]):
         code, out = sandbox.run(*command)

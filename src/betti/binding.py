@@ -14,7 +14,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from betti import catalog, io, parts
+from betti import catalog, io, parts, progress, schemas
 from betti import params as _params
 from betti.errors import MissingArtifact, UnknownName
 
@@ -74,8 +74,7 @@ def knobs(params: _params.Params, stage: Stage, item: str | None, root: Path) ->
     values = _params.block(params, stage, item)
     if stage.item in inspect.signature(function(stage)).parameters:
         values[str(stage.item)] = item
-    if stage.clocked:
-        values["until"] = _params.until(root)
+    values |= {clock: _params.clock(root, clock) for clock in stage.clocks}
     return values
 
 
@@ -127,6 +126,8 @@ def run(root: Path, stage_name: str, item: str | None) -> None:
     sliced = getattr(module, "slices", None)
     if hasattr(module, "pieces"):
         _write_growing(stage, values, root)
+    elif hasattr(module, "judged"):
+        _write_judged(stage, values, root)
     elif sliced is not None:
         _write_slices(stage, item, sliced(**values), values, arguments[0], root)
     else:
@@ -156,7 +157,8 @@ def read(artifact: Artifact, root: Path, item: str | None = None) -> Any:
         BrokenArtifact: it does not follow its schema.
     """
     path = artifact.at(root, item)
-    if not path.exists():
+    # A table inside another's folder that has no rows has no file.
+    if not path.exists() and not (artifact.inside and catalog.artifact(artifact.inside).at(root).exists()):
         raise MissingArtifact(artifact.name, path, _maker(artifact))
     if artifact.schema is not None:
         return io.read_table(path, artifact.schema)
@@ -230,6 +232,29 @@ def _write_growing(stage: Stage, values: dict[str, Any], root: Path) -> None:
         coarser=ingest.coarser_bars(values["interval"], **shape),
     )
     growth.grow(path, ingest.pieces(**asked, since=growth.since(path, fetch)), fetch)
+
+
+def _write_judged(stage: Stage, values: dict[str, Any], root: Path) -> None:
+    """Part good bars from bad ones a batch at a time, then look at the good ones: what need not fit into memory."""
+    from betti.batches import Batches
+    from betti.expectations.judging import Tally
+    from betti.stages import validate
+
+    (bars,) = (entry.artifact for entry in inputs(stage))
+    clean, quarantine, validation = outs(stage)
+    if not (folder := bars.at(root)).exists():
+        raise MissingArtifact(bars.name, folder, _maker(bars))
+    knobs, tally = validate.settings(**values), Tally()
+    with io.place(clean.at(root)) as new:
+        inside = new / Path(quarantine.path).name
+        new.mkdir(parents=True)
+        batches = Batches(folder, schemas.BARS)
+        for one in progress.track(validate.judged(batches, tally, knobs), stage.name, len(batches)):
+            io.lay_out(new, one.clean, schemas.BARS)
+            io.lay_out(inside, one.quarantine, schemas.QUARANTINE)
+        tally.refuse(knobs.max_quarantined_share)
+        found = validate.described(Batches(new, schemas.BARS).symbols(validate.MARGIN), tally, knobs)
+    io.write_folder(validation.at(root), found)
 
 
 def _write_one(artifact: Artifact, path: Path, value: Any, guests: dict[Artifact, Any]) -> None:

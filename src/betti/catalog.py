@@ -60,7 +60,7 @@ class Stage:
         out: the artifact it returns; None where it returns a dataclass whose fields are named after its artifacts.
         item: what an item of this stage is (`family`, `set`, `target`, `run`), None where it has none.
         items: the block of params.yaml whose keys are the items.
-        clocked: whether it takes `until` from asof.yaml.
+        clocks: what it takes from asof.yaml: `until`, `accepted`.
     """
 
     name: str
@@ -68,14 +68,14 @@ class Stage:
     out: str | None = None
     item: str | None = None
     items: str | None = None
-    clocked: bool = False
+    clocks: tuple[str, ...] = ()
 
 
 STAGES = {
     stage.name: stage
     for stage in (
-        Stage("ingest", params="ingest", out="bars", clocked=True),
-        Stage("validate", params="validate", clocked=True),
+        Stage("ingest", params="ingest", out="bars", clocks=("until",)),
+        Stage("validate", params="validate", clocks=("until", "accepted")),
         Stage("features", params="features", out="features", item="family", items="features"),
         Stage("select", params="sets", out="feature_set", item="set", items="sets"),
         Stage("labels", params="targets", out="labels", item="target", items="targets"),

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from betti.catalog import Stage
 
-__all__ = ["ASOF", "FILE", "Params", "block", "items", "load", "until"]
+__all__ = ["ASOF", "FILE", "Params", "block", "clock", "items", "load", "until"]
 
 FILE, ASOF = "params.yaml", "asof.yaml"
 
@@ -44,6 +44,15 @@ class Ingest(_Block):
     )
 
 
+class Drift(_Block):
+    """How far moves, ranges, gaps and volumes may drift from those of the run last accepted."""
+
+    psi_warn: float = Field(default=0.25, gt=0, description="population stability index to warn from")
+    psi_stop: float | None = Field(default=None, gt=0, description="index that stops the run; null never does")
+    ks_warn: float | None = Field(default=0.2, gt=0, le=1, description="Kolmogorov-Smirnov distance to warn from")
+    ks_stop: float | None = Field(default=None, gt=0, le=1, description="distance that stops the run, likewise")
+
+
 class Validate(_Block):
     """What a bar must pass."""
 
@@ -52,6 +61,10 @@ class Validate(_Block):
         gt=0, le=1, description="flag a symbol-year in which this share of opens repeats the previous close"
     )
     jump: float = Field(gt=0, le=10, description="flag close-to-close moves larger than this, in log units")
+    calendars: dict[str, str] = Field(
+        default={}, description="symbol: trading calendar that tells its gaps, such as XNYS; others: their usual week"
+    )
+    drift: Drift = Drift()
 
 
 class FeatureSetChoice(_Block):
@@ -214,18 +227,38 @@ def _knobs_under(above: list[str]) -> list[str]:
 
 
 def until(root: Path) -> str:
-    """Open time of the last bar that may enter the pipeline: the only clock there is."""
+    """Open time of the last bar that may enter the pipeline."""
+    return str(clock(root, "until"))
+
+
+def clock(root: Path, name: str) -> str | None:
+    """A time in asof.yaml, the only clock there is.
+
+    Args:
+        root: the repository.
+        name: `until`: open time of the last bar that may enter the pipeline. `accepted`: of the last one that the last
+            accepted run saw; null where there was none.
+
+    Raises:
+        BadParam: it is no time with a zone.
+    """
     raw = _yaml(root / ASOF)
-    value = raw.get("until") if isinstance(raw, Mapping) else None
+    value = raw.get(name) if isinstance(raw, Mapping) else None
+    if value is None and name == "accepted":
+        return None
     if not isinstance(value, str):
-        raise BadParam("until", value, "it takes a UTC time in quotes, such as '2018-12-31T00:00:00+00:00'", ASOF)
+        raise _no_time(name, value, "a UTC time in quotes, such as '2018-12-31T00:00:00+00:00'")
     try:
         zoned = datetime.fromisoformat(value).tzinfo is not None
     except ValueError:
         zoned = False
     if not zoned:
-        raise BadParam("until", value, "it takes a time with its zone, such as '2018-12-31T00:00:00+00:00'", ASOF)
+        raise _no_time(name, value, "a time with its zone, such as '2018-12-31T00:00:00+00:00'")
     return value
+
+
+def _no_time(name: str, value: object, wanted: str) -> BadParam:
+    return BadParam(name, value, f"it takes {wanted}", ASOF)
 
 
 def items(params: Params, stage: Stage) -> tuple[str, ...]:

@@ -36,8 +36,8 @@ def tell(done: int, total: int, what: str) -> None:
         listener(done, total, what)
 
 
-def track(items: Iterable[T], what: str) -> Iterator[T]:
-    """Yield the items, telling after each.
+def track(items: Iterable[T], what: str, total: int | None = None) -> Iterator[T]:
+    """Yield the items, telling after each; without a `total` they are counted first, which holds them all.
 
     >>> with listening(lambda done, total, what: print(what, done, total)):
     ...     list(track("ab", "letters"))
@@ -45,7 +45,8 @@ def track(items: Iterable[T], what: str) -> Iterator[T]:
     letters 2 2
     ['a', 'b']
     """
-    known = list(items)
+    known = list(items) if total is None else items
+    whole = len(known) if isinstance(known, list) else total or 0
     for done, item in enumerate(known, start=1):
         yield item
-        tell(done, len(known), what)
+        tell(done, whole, what)

@@ -18,6 +18,7 @@ __all__ = [
     "Interval",
     "Leaderboard",
     "LeaderboardRow",
+    "Moved",
     "Profile",
     "RunMetrics",
     "Scores",
@@ -87,11 +88,26 @@ class ExpectationResult(_Record):
     first: str = ""
 
 
+class Moved(_Record):
+    """A column whose distribution drifted: population stability index, Kolmogorov-Smirnov distance, and the limit met.
+
+    `rows` of its values are new. Both measures are None where too few values are known on either side.
+    """
+
+    column: str
+    rows: int
+    psi: float | None
+    distance: float | None
+    finding: str
+
+
 class ValidationSummary(_Record):
-    """All of it: per symbol and per expectation."""
+    """All of it: per symbol, per expectation, and what drifted since the bar `accepted` (empty: nothing compared)."""
 
     symbols: list[SymbolQuality]
     expectations: list[ExpectationResult]
+    accepted: str = ""
+    moved: list[Moved] = []
 
 
 class ColumnProfile(_Record):

@@ -105,7 +105,7 @@ def test_the_params_block_is_what_the_function_takes(stage):
     files = [entry for entry in entries if not isinstance(entry, str)]
     keyed = stage.params == stage.items
     assert blocks == ([f"{stage.params}.${{key}}" if keyed else stage.params])
-    assert files == ([{"asof.yaml": ["until"]}] if stage.clocked else [])
+    assert files == ([{"asof.yaml": list(stage.clocks)}] if stage.clocks else [])
 
 
 @pytest.mark.parametrize(("stage", "item"), cases(), ids=str)

@@ -146,7 +146,7 @@ def test_without_a_server_the_run_works_and_says_how_to_start_one(done: Sandbox,
 def test_a_new_day_recomputes_its_period_alone(workspace: Sandbox, untouched: Sandbox, tmp_path: Path):
     """Incremental equals full: a later `until` on a warm workspace, and the same from nothing."""
     for sandbox in (workspace, untouched):
-        (sandbox.root / "asof.yaml").write_text('until: "2003-07-01T00:00:00+00:00"\n')
+        (sandbox.root / "asof.yaml").write_text('until: "2003-07-01T00:00:00+00:00"\naccepted: null\n')
     parts = workspace.root / ".betti" / "parts"
     known = {part.name for part in parts.iterdir()}
     workspace.run_ok("--stages", "select,split")

@@ -29,7 +29,7 @@ def test_pushed_spoilt_mended_cleaned_and_pulled(fresh: Sandbox, tmp_path: Path)
     sandbox = fresh.copy(tmp_path / "ws")
     sandbox.dvc("repro", "-q", "ingest")
     first = set(stored(sandbox))
-    (sandbox.root / "asof.yaml").write_text('until: "2003-06-27T00:00:00+00:00"\n')
+    (sandbox.root / "asof.yaml").write_text('until: "2003-06-27T00:00:00+00:00"\naccepted: null\n')
 
     # One run: the second version, pushed whole.
     sandbox.set_params(flow={**sandbox.params()["flow"], "remote": str(tmp_path / "remote")})

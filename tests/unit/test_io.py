@@ -105,6 +105,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from betti import io
+from betti.io import _place, _tables
 from betti.schemas import BARS
 from tests.conftest import random_bars
 
@@ -114,21 +115,21 @@ def die(*_):
     os.kill(os.getpid(), signal.SIGKILL)
 
 if moment.startswith("after part"):
-    left, whole = [int(moment.split()[-1])], io.table_bytes_to
+    left, whole = [int(moment.split()[-1])], _tables.table_bytes_to
     def table_bytes_to(*arguments):
         whole(*arguments)
         left[0] -= 1
         if left[0] == 0:
             die()
-    io.table_bytes_to = table_bytes_to
+    _tables.table_bytes_to = table_bytes_to
 elif moment == "before the exchange":
-    io._exchange = die
+    _place._exchange = die
 elif moment == "after the exchange":
-    exchange = io._exchange
+    exchange = _place._exchange
     def once(new, path):
         exchange(new, path)
         die()
-    io._exchange = once
+    _place._exchange = once
 io.write_parts(path, random_bars(900, seed=2), BARS)
 """
 

@@ -29,7 +29,8 @@ GAPS_SHOWN = 10
 
 def data_section(clean: pd.DataFrame, summary: ValidationSummary) -> Section:
     """Coverage over time, gaps, what was quarantined or flagged, and the expectations."""
-    body = _coverage(clean, summary) + _quality(summary) + _flagged(summary) + _expectations(summary)
+    body = _coverage(clean, summary) + _quality(summary) + _moved(summary) + _flagged(summary)
+    body += _expectations(summary)
     return Section("data", "Data: coverage and quality", body)
 
 
@@ -87,6 +88,21 @@ def _quality(summary: ValidationSummary) -> str:
         return body + paragraph("No bar was quarantined and none was flagged.")
     caption = "Quarantined bars are taken out, with their reason; flagged findings stay in and are for you to judge"
     return body + picture("fig-quality", coverage.findings(summary), caption)
+
+
+def _moved(summary: ValidationSummary) -> str:
+    """What drifted since the bars that were accepted."""
+    if not summary.accepted:
+        return ""
+    since = f"Since {_day(summary.accepted)}, the last bar of the run that was accepted,"
+    body = "<h4>Drift of the bars</h4>"
+    if not summary.moved:
+        return body + paragraph(f"{since} moves, ranges, gaps and volumes are distributed as before.")
+    rows = [
+        [one.column, number(one.rows, 0), _short(one.psi), _short(one.distance), one.finding] for one in summary.moved
+    ]
+    told = f"{since} these are distributed otherwise than before. A market may have moved, or a source changed."
+    return body + paragraph(told) + table(["quantity", "bars", "PSI", "distance", "why it is told"], rows)
 
 
 def _quality_row(one: SymbolQuality) -> list[object]:

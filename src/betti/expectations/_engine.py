@@ -9,6 +9,8 @@ from __future__ import annotations
 import inspect
 import os
 import re
+from collections import Counter
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from betti.discovery import Folder
@@ -16,15 +18,16 @@ from betti.errors import BadParam, UnknownName
 from betti.records import ExpectationResult
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     import great_expectations as gx
     import pandas as pd
 
-__all__ = ["SUITES", "broken_rows", "check", "outcome", "page", "run"]
+__all__ = ["SUITES", "Checked", "broken_rows", "check", "merged", "outcome", "page", "run"]
 
-SUITES = Folder("betti.expectations", kind="suite", helpers=("drift", "flags", "gaps", "result"))
+SUITES = Folder("betti.expectations", kind="suite", helpers=("drift", "flags", "gaps", "judging", "moves", "result"))
 
+_SHOWN = 20  # examples of failing values kept per expectation
 _STYLE = """<style>
 body { font: 14px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 76rem; color: #1c2733; }
 table { border-collapse: collapse; } td, th { border: 1px solid #d5dbe1; padding: .3rem .6rem; text-align: left; }
@@ -40,8 +43,16 @@ _REMOTE_STYLE = re.compile(r"url\(\s*['\"]?(?:https?:)?//[^)]*\)")
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 
-def check(name: str, table: pd.DataFrame, /, **context: Any) -> list[ExpectationResult]:
-    """What an artifact's suite finds in a table, in the suite's order.
+@dataclass(frozen=True)
+class Checked:
+    """What a suite found in a table: one record per expectation, and the data docs page."""
+
+    expectations: list[ExpectationResult]
+    page: str
+
+
+def check(name: str, table: pd.DataFrame, /, **context: Any) -> Checked:
+    """What an artifact's suite finds in a table.
 
     Args:
         name: a file in `betti/expectations`, e.g. "labels".
@@ -62,7 +73,8 @@ def check(name: str, table: pd.DataFrame, /, **context: Any) -> list[Expectation
             if required and needed not in context:
                 raise BadParam(needed, None, "the suite cannot judge without it", f"suite '{name}'")
     ready = module.prepared(table.reset_index(drop=True), **_chosen(context, taken[module.prepared]))
-    return outcome(run(ready, module.suite(**_chosen(context, taken[module.suite]))), ready)
+    found = run(ready, module.suite(**_chosen(context, taken[module.suite])))
+    return Checked(outcome(found, ready), page(merged([found]), f"Betti: {name}"))
 
 
 def _takes(function: Callable[..., Any]) -> dict[str, bool]:
@@ -100,6 +112,73 @@ def broken_rows(result: Any) -> list[tuple[str, list[int]]]:
         if reason and not one.success:
             broken.append((str(reason), [int(row) for row in one.result.get("unexpected_index_list") or []]))
     return broken
+
+
+def merged(results: Sequence[Any]) -> Any:
+    """The results of one suite over several tables as that over all of them, without the positions of rows."""
+    from great_expectations.core import ExpectationSuiteValidationResult, ExpectationValidationResult
+
+    alike: dict[str, list[Any]] = {}
+    for result in results:
+        for one in result.results:
+            alike.setdefault(_identity(one), []).append(one)
+    whole = [
+        ExpectationValidationResult(
+            success=all(one.success for one in ones),
+            expectation_config=ones[0].expectation_config,
+            result=_added([one.result for one in ones]),
+            exception_info=ones[0].exception_info,
+        )
+        for ones in alike.values()
+    ]
+    met = sum(one.success for one in whole)
+    counted = {
+        "evaluated_expectations": len(whole),
+        "successful_expectations": met,
+        "unsuccessful_expectations": len(whole) - met,
+        "success_percent": 100 * met / len(whole),
+    }
+    return ExpectationSuiteValidationResult(
+        success=met == len(whole),
+        results=whole,
+        suite_name=results[0].suite_name,
+        statistics=counted,
+        meta=dict(results[0].meta),
+    )
+
+
+def _identity(one: Any) -> str:
+    """What tells one expectation of a suite from another: its type and what it is about."""
+    about = {name: value for name, value in one.expectation_config.kwargs.items() if name != "batch_id"}
+    return f"{one.expectation_config.type} {about}"
+
+
+def _added(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Counts added up, shares told anew, a few examples kept; of an observed value all that differ."""
+    if "element_count" not in results[0]:
+        observed = list(
+            dict.fromkeys(str(result["observed_value"]) for result in results if "observed_value" in result)
+        )
+        return {"observed_value": ", ".join(observed)}
+    rows, bad, missing = (
+        sum(int(result.get(name) or 0) for result in results)
+        for name in ("element_count", "unexpected_count", "missing_count")
+    )
+    known = rows - missing
+    kinds: Counter[Any] = Counter()
+    for result in results:
+        kinds.update({kind["value"]: kind["count"] for kind in result.get("partial_unexpected_counts") or []})
+    return {
+        "element_count": rows,
+        "unexpected_count": bad,
+        "unexpected_percent": 100 * bad / known if known else 0.0,
+        "partial_unexpected_list": [v for one in results for v in one.get("partial_unexpected_list") or []][:_SHOWN],
+        "missing_count": missing,
+        "missing_percent": 100 * missing / rows if rows else 0.0,
+        "unexpected_percent_total": 100 * bad / rows if rows else 0.0,
+        "unexpected_percent_nonmissing": 100 * bad / known if known else 0.0,
+        "partial_unexpected_counts": [{"value": v, "count": n} for v, n in kinds.most_common(_SHOWN)],
+    }
 
 
 def outcome(result: Any, table: pd.DataFrame | None = None) -> list[ExpectationResult]:

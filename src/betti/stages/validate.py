@@ -1,27 +1,40 @@
-"""Stage 2: which bars can be trusted. Good rows pass, bad rows go to quarantine with reasons, nothing is repaired."""
+"""Stage 2: which bars can be trusted. Good rows pass, bad rows go to quarantine with reasons, nothing is repaired.
+
+`validate` is the whole of it for bars in memory; `judged` and `described` are its two halves, for bars that need not
+fit there.
+"""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from betti import schemas
-from betti.errors import BadBars, BettiError, TooManyQuarantined
-from betti.expectations import _engine as engine
-from betti.expectations.bars import prepared, suite
-from betti.expectations.flags import flags
+import pandas as pd
+
+from betti.expectations import drift as _drift
+from betti.expectations.flags import combined, flags
 from betti.expectations.gaps import gaps
+from betti.expectations.judging import Judged, Tally, judge
+from betti.expectations.moves import Limits, Moves
 from betti.expectations.result import Validation
-from betti.records import FlaggedBar, Gap, SymbolQuality, ValidationSummary
+from betti.records import FlaggedBar, Gap, Moved, SymbolQuality, ValidationSummary
+from betti.stretches import stretches
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from collections.abc import Iterable, Iterator
 
-__all__ = ["Validated", "validate"]
+    from betti.expectations.flags import Flagged
+    from betti.expectations.gaps import Gaps
+    from betti.expectations.judging import Count
+    from betti.stretches import Stretch
 
+__all__ = ["MARGIN", "Settings", "Validated", "described", "judged", "settings", "validate"]
+
+MARGIN = 200  # bars on either side of a stretch that its flags look at
 EXAMPLES = 10  # flagged bars per symbol and rule that the summary shows, the earliest
 LONGEST_GAPS = 50  # gaps per symbol, likewise
+CONFIDENCE = 0.95  # that no drift is told by chance
 
 
 @dataclass(frozen=True)
@@ -33,8 +46,45 @@ class Validated:
     validation: Validation
 
 
+@dataclass(frozen=True)
+class Settings:
+    """The knobs of `validate`, read."""
+
+    max_quarantined_share: float
+    stale_open_share: float
+    jump: float
+    calendars: dict[str, str]
+    limits: Limits
+    until: pd.Timestamp
+    accepted: pd.Timestamp | None
+
+
+def settings(
+    *,
+    max_quarantined_share: float,
+    stale_open_share: float,
+    jump: float,
+    calendars: dict[str, str],
+    drift: dict[str, float | None],
+    until: str,
+    accepted: str | None,
+) -> Settings:
+    """The knobs of `validate` in their types."""
+    since = None if accepted is None else pd.Timestamp(accepted)
+    limits = Limits(**drift)  # type: ignore[arg-type]  # params.yaml's types are checked when it is read
+    return Settings(max_quarantined_share, stale_open_share, jump, calendars, limits, pd.Timestamp(until), since)
+
+
 def validate(
-    bars: pd.DataFrame, *, max_quarantined_share: float, stale_open_share: float, jump: float, until: str
+    bars: pd.DataFrame,
+    *,
+    max_quarantined_share: float,
+    stale_open_share: float,
+    jump: float,
+    calendars: dict[str, str],
+    drift: dict[str, float | None],
+    until: str,
+    accepted: str | None,
 ) -> Validated:
     """Split bars into clean and quarantined rows, and describe both.
 
@@ -43,100 +93,109 @@ def validate(
         max_quarantined_share: share of one symbol's rows that may be bad.
         stale_open_share: flag a year in which this share of opens repeats the previous close.
         jump: flag a close-to-close move larger than this, in log units.
+        calendars: symbol -> trading calendar that says its gaps; others have their usual week.
+        drift: how far moves, ranges, gaps and volumes may drift; the fields of `expectations.moves.Limits`.
         until: open time of the last bar that may exist, UTC.
+        accepted: open time of the last bar that the last accepted run saw; None compares nothing.
 
     Raises:
         BadBars: there are no bars.
         TooManyQuarantined: more than the allowed share of one symbol is bad.
+        Drifted: a quantity moved further than `drift` allows.
     """
-    import pandas as pd
-
-    if bars.empty:
-        raise BadBars("1_bars", "no rows", "Run `betti run --stages ingest --force`")
-    ordered = bars.sort_values(["symbol", "timestamp"], kind="stable").reset_index(drop=True)
-    expected = suite(until=pd.Timestamp(until))
-    found = engine.run(prepared(ordered), expected)
-    reasons = _reasons(ordered, found)
-    bad = reasons != ""
-    clean = ordered[~bad].reset_index(drop=True)
-    quarantine = ordered[bad].assign(reason=reasons[bad]).reset_index(drop=True)
-    _stop_if_too_many(ordered, quarantine, max_quarantined_share)
-    proof = engine.run(prepared(clean), expected)
-    if not proof.success:
-        raise BettiError("validation let rows pass that break its own suite: report this as a fault of Betti")
-    good, bad_rows = (dict(list(table.groupby("symbol"))) for table in (clean, quarantine))
-    summary = ValidationSummary(
-        symbols=[
-            _quality(
-                rows,
-                good.get(symbol, clean.iloc[:0]).reset_index(drop=True),
-                bad_rows.get(symbol, quarantine.iloc[:0]),
-                stale_open_share=stale_open_share,
-                jump=jump,
-            )
-            for symbol, rows in ordered.groupby("symbol", sort=True)
-        ],
-        expectations=engine.outcome(found),
+    knobs = settings(
+        max_quarantined_share=max_quarantined_share,
+        stale_open_share=stale_open_share,
+        jump=jump,
+        calendars=calendars,
+        drift=drift,
+        until=until,
+        accepted=accepted,
     )
-    pages = {
-        "incoming.html": engine.page(found, "Betti: bars as they came"),
-        "clean.html": engine.page(proof, "Betti: bars that passed"),
-    }
-    return Validated(clean, quarantine, Validation(summary, pages))
+    tally = Tally()
+    parts = list(judged([bars] if len(bars) else [], tally, knobs))
+    tally.refuse(max_quarantined_share)
+    (one,) = parts
+    by_symbol = ((str(s.rows["symbol"].iloc[0]), iter([s])) for s in stretches(one.clean))
+    return Validated(one.clean, one.quarantine, described(by_symbol, tally, knobs))
 
 
-def _reasons(bars: pd.DataFrame, found: Any) -> pd.Series:
-    """Comma-separated reasons per row in the order of `schemas.REASONS`, empty where the row is good."""
-    import pandas as pd
-
-    broken = {reason: pd.Series(False, index=bars.index) for reason in schemas.REASONS}
-    for reason, rows in engine.broken_rows(found):
-        broken[reason].iloc[rows] = True
-    # A uniqueness expectation blames every copy; of those that are otherwise good the last is kept: it is complete.
-    good = bars[~pd.concat(broken.values(), axis=1).any(axis=1)]
-    earlier = good[good.duplicated(["symbol", "timestamp"], keep="last")]
-    values = [name for name in schemas.BARS.names if name in bars.columns]
-    same = earlier.index[good.duplicated(values, keep="last").loc[earlier.index]]
-    broken["duplicate_equal"].loc[same] = True
-    broken["duplicate_differs"].loc[earlier.index.difference(same)] = True
-    reasons = pd.Series("", index=bars.index, dtype=object)
-    for reason, mask in broken.items():
-        reasons[mask] = reasons[mask].map(lambda text, reason=reason: f"{text},{reason}" if text else reason)
-    return reasons
+def judged(batches: Iterable[pd.DataFrame], tally: Tally, knobs: Settings) -> Iterator[Judged]:
+    """Good and bad rows, batch by batch, counted on the way; a batch holds all rows of its symbols and months."""
+    for batch in batches:
+        one = judge(batch, until=knobs.until)
+        tally.add(one)
+        yield one
 
 
-def _stop_if_too_many(bars: pd.DataFrame, quarantine: pd.DataFrame, allowed: float) -> None:
-    rows = bars["symbol"].value_counts()
-    for symbol, bad in quarantine.groupby("symbol", sort=True):
-        if len(bad) > allowed * rows[symbol]:
-            counts = ", ".join(f"{reason} {n}" for reason, n in _counted(bad).items())
-            raise TooManyQuarantined(
-                str(symbol), len(bad), int(rows[symbol]), allowed, counts, str(bad["timestamp"].iloc[0])
-            )
+def described(clean: Iterable[tuple[str, Iterator[Stretch]]], tally: Tally, knobs: Settings) -> Validation:
+    """The summary and the data docs.
+
+    Args:
+        clean: the clean bars of each symbol, with `MARGIN` rows around each stretch.
+        tally: what was counted while they were judged.
+        knobs: the stage's.
+
+    Raises:
+        Drifted: a quantity moved further than `drift` allows.
+    """
+    found = {symbol: _looked_at(symbol, rows, tally.symbols[symbol], knobs) for symbol, rows in clean}
+    nothing = _Looked(None, None, None)
+    symbols = [_quality(symbol, count, found.get(symbol, nothing)) for symbol, count in sorted(tally.symbols.items())]
+    compared = [
+        one.moves.compared(symbol, knobs.limits, 1 - (1 - CONFIDENCE) / len(found))
+        for symbol, one in sorted(found.items())
+        if one.moves is not None
+    ]
+    for table in compared:
+        _drift.refuse(table, "data/2_clean")
+    summary = ValidationSummary(
+        symbols=symbols,
+        expectations=tally.expectations(),
+        accepted="" if knobs.accepted is None else knobs.accepted.isoformat(),
+        moved=[row for table in compared for row in _moved(table)],
+    )
+    return Validation(summary, tally.pages())
 
 
-def _counted(quarantine: pd.DataFrame) -> dict[str, int]:
-    """Rows per reason; a row with two reasons counts under both."""
-    reasons = quarantine["reason"].str.split(",").explode()
-    return {str(reason): int(n) for reason, n in reasons.value_counts().sort_index().items()}
+@dataclass(frozen=True)
+class _Looked:
+    """What a look at one symbol's clean bars found; None where it has none, or where nothing is compared."""
+
+    flagged: Flagged | None
+    pauses: Gaps | None
+    moves: Moves | None
 
 
-def _quality(
-    rows: pd.DataFrame, good: pd.DataFrame, bad: pd.DataFrame, *, stale_open_share: float, jump: float
-) -> SymbolQuality:
+def _looked_at(symbol: str, rows: Iterable[Stretch], count: Count, knobs: Settings) -> _Looked:
+    """One look at each stretch for all that is asked; only what was found and the times are kept."""
+    flagged, times = [], []
+    compared = None if knobs.accepted is None else Moves(knobs.accepted, count.rows)
+    for stretch in rows:
+        around = {"since": stretch.since, "before": stretch.before}
+        flagged.append(flags(stretch.rows, jump=knobs.jump, stale_open_share=knobs.stale_open_share, **around))
+        times.append(stretch.own["timestamp"])
+        if compared is not None:
+            compared.add(stretch)
+    stamps = pd.concat(times, ignore_index=True)
+    pauses = gaps(stamps.to_frame("timestamp").assign(symbol=symbol), calendar=knobs.calendars.get(symbol))
+    return _Looked(combined(flagged), pauses, compared)
+
+
+def _quality(symbol: str, count: Count, looked: _Looked) -> SymbolQuality:
     """What was found for one symbol: among all its rows, among those that passed, and in quarantine."""
-    flagged, pauses = flags(good, jump=jump, stale_open_share=stale_open_share), gaps(good)
+    flagged, pauses = looked.flagged, looked.pauses
     return SymbolQuality(
-        symbol=str(rows["symbol"].iloc[0]),
-        rows_in=len(rows),
-        rows_clean=len(good),
-        rows_quarantined=len(bad),
-        first=rows["timestamp"].iloc[0].isoformat(),
-        last=rows["timestamp"].iloc[-1].isoformat(),
-        reasons=_counted(bad) if len(bad) else {},
-        flags=flagged.counts | pauses.counts,
-        examples=_examples(flagged.rows),
-        gaps=_longest(pauses.rows),
+        symbol=symbol,
+        rows_in=count.rows,
+        rows_clean=count.rows - count.bad,
+        rows_quarantined=count.bad,
+        first=count.first,
+        last=count.last,
+        reasons=dict(sorted(count.reasons.items())),
+        flags=(flagged.counts if flagged else {}) | (pauses.counts if pauses else {}),
+        examples=_examples(flagged.rows) if flagged else [],
+        gaps=_longest(pauses.rows) if pauses else [],
     )
 
 
@@ -158,6 +217,21 @@ def _longest(pauses: pd.DataFrame) -> list[Gap]:
     return [
         Gap(after=after, until=until, missing=int(missing), sure=float(sure), kind=kind)
         for after, until, missing, sure, kind in zip(*ends, shown["missing"], shown["sure"], shown["kind"], strict=True)
+    ]
+
+
+def _moved(found: pd.DataFrame) -> list[Moved]:
+    """The quantities that drifted."""
+    rows = found[found["level"] != ""].to_dict("records")
+    return [
+        Moved(
+            column=str(row["column"]),
+            rows=int(row["known"]),
+            psi=_known(row["psi"]),
+            distance=_known(row["ks"]),
+            finding=str(row["finding"]),
+        )
+        for row in rows
     ]
 
 

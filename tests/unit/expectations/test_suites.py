@@ -134,7 +134,7 @@ FAULTS = {
 def test_what_is_good_passes(name):
     table = GOOD[name]()
     before = table.copy()
-    found = check(name, table, **CONTEXT[name])
+    found = check(name, table, **CONTEXT[name]).expectations
     assert [one for one in found if not one.success] == []
     assert len(found) >= 5
     pd.testing.assert_frame_equal(table, before)
@@ -143,7 +143,7 @@ def test_what_is_good_passes(name):
 @pytest.mark.parametrize(("name", "fault"), FAULTS, ids=lambda part: part.replace(" ", "_"))
 def test_a_fault_breaks_its_rule(name, fault):
     damage, column, rows = FAULTS[name, fault]
-    found = [one for one in check(name, damage(GOOD[name]()), **CONTEXT[name]) if not one.success]
+    found = [one for one in check(name, damage(GOOD[name]()), **CONTEXT[name]).expectations if not one.success]
     (broken,) = [one for one in found if one.column == column][:1] or [None]
     assert broken is not None, found
     if rows is not None:
@@ -159,7 +159,7 @@ def test_every_suite_has_a_fault_here():
 def test_a_column_that_a_symbol_has_not_is_not_missing():
     table = features()
     table.loc[table["symbol"] == "BBB", "family__feature_2"] = np.nan
-    assert all(one.success for one in check("features", table, **CONTEXT["features"]))
+    assert all(one.success for one in check("features", table, **CONTEXT["features"]).expectations)
 
 
 def test_a_suite_says_what_it_needs_and_what_it_does_not_know():
@@ -173,7 +173,7 @@ def test_a_suite_says_what_it_needs_and_what_it_does_not_know():
 
 @pytest.mark.parametrize("name", GOOD)
 def test_an_empty_table_passes(name):
-    assert all(one.success for one in check(name, GOOD[name]().iloc[:0], **CONTEXT[name]))
+    assert all(one.success for one in check(name, GOOD[name]().iloc[:0], **CONTEXT[name]).expectations)
 
 
 @settings(max_examples=60, deadline=None)

@@ -26,12 +26,26 @@ def test_the_last_closed_bar_is_on_the_grid_closed_and_the_newest_such(interval:
     assert bar + step <= now < bar + 2 * step
 
 
+@pytest.fixture
+def root(tmp_path):
+    (tmp_path / "params.yaml").write_text((REPOSITORY / "params.yaml").read_text())
+    return tmp_path
+
+
 @pytest.mark.parametrize(
     ("before", "moves"), [("2018-12-31T00:00:00+00:00", True), ("2100-01-01T00:00:00+00:00", False)]
 )
-def test_asof_moves_forward_only(tmp_path, before: str, moves: bool):
-    (tmp_path / "params.yaml").write_text((REPOSITORY / "params.yaml").read_text())
-    (tmp_path / "asof.yaml").write_text(f'until: "{before}"\n')
-    said = clock.advance(tmp_path)
-    assert said == params.until(tmp_path)
+def test_asof_moves_forward_only(root, before: str, moves: bool):
+    (root / "asof.yaml").write_text(f'until: "{before}"\n')
+    said = clock.advance(root, complete=True)
+    assert said == params.until(root)
     assert (said != before) == moves
+    assert params.clock(root, "accepted") == (before if moves else None)
+
+
+def test_what_an_unfinished_run_saw_is_not_accepted(root):
+    accepted = "2017-12-29T00:00:00+00:00"
+    (root / "asof.yaml").write_text(f'until: "2018-12-31T00:00:00+00:00"\naccepted: "{accepted}"\n')
+    clock.advance(root, complete=False)
+    assert params.clock(root, "accepted") == accepted
+    assert clock.accept(root) == params.until(root) == params.clock(root, "accepted")

@@ -23,7 +23,16 @@ UNTIL = "2018-12-31T00:00:00+00:00"
 
 
 def validated(bars: pd.DataFrame, share: float = 1.0, until: str = UNTIL) -> Validated:
-    return validate(bars, max_quarantined_share=share, stale_open_share=0.2, jump=0.25, until=until)
+    return validate(
+        bars,
+        max_quarantined_share=share,
+        stale_open_share=0.2,
+        jump=0.25,
+        calendars={},
+        drift={"psi_warn": 0.25, "psi_stop": None, "ks_warn": 0.2, "ks_stop": None},
+        until=until,
+        accepted=None,
+    )
 
 
 def with_values(bars: pd.DataFrame, row: int, **values: float) -> pd.DataFrame:

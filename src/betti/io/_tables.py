@@ -1,167 +1,40 @@
-"""Read and write one artifact, atomically: what touches data/, with `betti.growth` and `betti.coarser` for the bars.
+"""Tables as Parquet: exact types, equal bytes for equal values.
 
-Whatever is written appears whole or not at all: a value is written beside its place, under data/.tmp, and renamed
-into it. Equal values give equal bytes: the Arrow schema is explicit, there is no pandas metadata, -0.0 is 0.0.
-What does not belong here: where an artifact lies (`betti.catalog`), or what a column means (`betti.schemas`).
+The Arrow schema is explicit, there is no pandas metadata, -0.0 is 0.0. What does not belong here: files that are no
+tables (`_values.py`), and what a column means (`betti.schemas`).
 """
 
 from __future__ import annotations
 
-import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING
 
 from betti import counts
 from betti.catalog import symbol_folder
 from betti.errors import BrokenArtifact
+from betti.io._place import place
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     import pandas as pd
     import pyarrow as pa
-    from pydantic import BaseModel
 
     from betti.schemas import Schema
 
 __all__ = [
-    "Items",
-    "Saved",
     "copy_parts",
+    "lay_out",
     "periods",
-    "place",
-    "read_csv",
-    "read_json",
-    "read_note",
     "read_part",
     "read_table",
-    "remove",
-    "sweep",
     "table_bytes_to",
-    "write_csv",
-    "write_folder",
-    "write_json",
     "write_parts",
     "write_table",
-    "write_text",
 ]
 
 TABLE_FILE = "table.parquet"
-T = TypeVar("T", bound="BaseModel")
-V = TypeVar("V")
-
-
-class Saved(Protocol):
-    """A value that knows how to lay itself out in an empty folder, such as a trained run."""
-
-    def save(self, folder: Path) -> None:
-        """Write the value's files into `folder`, which exists and is empty."""
-
-    @classmethod
-    def load(cls, folder: Path) -> Self:
-        """Read what `save` wrote."""
-
-
-class Items(Mapping[str, V]):
-    """A lazy mapping item -> value: names are known, a value is read when it is asked for."""
-
-    def __init__(self, names: tuple[str, ...], read: Callable[[str], V]) -> None:
-        self._names, self._read = names, read
-
-    def __getitem__(self, name: str) -> V:
-        if name not in self._names:
-            raise KeyError(name)
-        return self._read(name)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._names)
-
-    def __len__(self) -> int:
-        return len(self._names)
-
-
-def _scratch(path: Path) -> Path:
-    """A free place to write, on the same file system as `path` (a sibling would enter a folder's hash)."""
-    data = next((p for p in path.parents if p.name == "data"), path.parent)
-    scratch = data / ".tmp"
-    scratch.mkdir(parents=True, exist_ok=True)
-    return scratch / f"{os.getpid()}-{os.urandom(6).hex()}"
-
-
-@contextmanager
-def place(path: Path) -> Iterator[Path]:
-    """Give a scratch path to write a file or folder at; on a clean exit it takes the place of `path`.
-
-    A reader sees the old value or the new one, whenever the writer dies. On an error nothing changes.
-    """
-    new = _scratch(path)
-    try:
-        yield new
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.is_dir() and not path.is_symlink():
-            _exchange(new, path)  # a folder cannot be renamed over another; what is now at `new` goes below
-        else:
-            new.replace(path)
-    finally:
-        if new.is_dir():
-            shutil.rmtree(new, ignore_errors=True)
-        else:
-            new.unlink(missing_ok=True)
-
-
-def _exchange(new: Path, path: Path) -> None:
-    """Let two folders change places: in one step where the system can (Linux), else in two renames."""
-    import ctypes
-
-    if not new.exists():
-        raise FileNotFoundError(new)
-    libc = ctypes.CDLL(None, use_errno=True)
-    if hasattr(libc, "renameat2"):
-        here, swap = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
-        if libc.renameat2(here, os.fsencode(new), here, os.fsencode(path), swap) == 0:
-            return
-    old = _scratch(path)
-    path.rename(old)
-    try:
-        new.rename(path)
-    except OSError:
-        old.rename(path)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def remove(path: Path) -> None:
-    """Delete a file or a folder with all it holds."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
-
-
-def sweep(data: Path) -> int:
-    """Remove what dead processes left under data/.tmp; returns how many entries went."""
-    gone = 0
-    for entry in (data / ".tmp").glob("*-*"):
-        pid = entry.name.split("-")[0]
-        if pid.isdigit() and not _alive(int(pid)):
-            remove(entry)
-            gone += 1
-    return gone
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
-# Tables ------------------------------------------------------------------------------------------------------------
 
 
 def _arrow_schema(schema: Schema, columns: list[str]) -> pa.Schema:
@@ -258,18 +131,19 @@ def write_parts(
     """
     with place(path) as new:
         new.mkdir(parents=True)
-        _lay_out(new, frame, schema)
+        lay_out(new, frame, schema)
         for folder, (other, other_schema) in (beside or {}).items():
-            _lay_out(new / folder, other, other_schema)
+            lay_out(new / folder, other, other_schema)
         for name, text in (notes or {}).items():
             (new / name).write_text(text, encoding="utf-8")
 
 
-def _lay_out(folder: Path, frame: pd.DataFrame, schema: Schema) -> None:
+def lay_out(folder: Path, frame: pd.DataFrame, schema: Schema) -> None:
+    """Write one Parquet file per symbol and period into `folder`, which somebody puts into place."""
     counted = counts.of(frame)
     for symbol, rows in frame.groupby("symbol", sort=True, observed=True):
         target = folder / symbol_folder(str(symbol))
-        target.mkdir(parents=True)
+        target.mkdir(parents=True, exist_ok=True)
         ordered = rows.sort_values("timestamp", kind="stable")
         for period, part in ordered.groupby(periods(ordered["timestamp"]), sort=True):
             table_bytes_to(target / f"{period}.parquet", counts.attach(part, counted), schema)
@@ -287,11 +161,6 @@ def copy_parts(path: Path, files: Mapping[tuple[str, str], Path]) -> None:
             target = new / symbol_folder(symbol)
             target.mkdir(exist_ok=True)
             shutil.copyfile(source, target / f"{period}.parquet")
-
-
-def read_note(path: Path) -> str:
-    """The text file `path`, or nothing where there is none."""
-    return path.read_text(encoding="utf-8") if path.is_file() else ""
 
 
 def read_table(path: Path, schema: Schema) -> pd.DataFrame:
@@ -350,51 +219,3 @@ def _check_read(file: Path, found: pa.Schema, schema: Schema) -> None:
     for field in _arrow_schema(schema, found.names):
         if found.field(field.name).type != field.type:
             raise BrokenArtifact(file, f"column {field.name} is {found.field(field.name).type}, not {field.type}")
-
-
-# Everything else ---------------------------------------------------------------------------------------------------
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text file."""
-    with place(path) as new:
-        new.write_text(text, encoding="utf-8")
-
-
-def write_json(path: Path, value: BaseModel) -> None:
-    """Write a typed value as indented JSON with a stable key order."""
-    write_text(path, value.model_dump_json(indent=2) + "\n")
-
-
-def read_json(path: Path, kind: type[T]) -> T:
-    """Read what `write_json` wrote.
-
-    Raises:
-        BrokenArtifact: it does not hold a `kind`.
-    """
-    from pydantic import ValidationError
-
-    try:
-        return kind.model_validate_json(path.read_bytes())
-    except ValidationError as cause:
-        raise BrokenArtifact(path, f"is not a {kind.__name__}: {cause.error_count()} fields do not fit") from cause
-
-
-def write_csv(path: Path, frame: pd.DataFrame) -> None:
-    """Write a CSV that `dvc plots` reads: ISO times, shortest floats that round-trip."""
-    write_text(path, frame.to_csv(index=False, lineterminator="\n"))
-
-
-def read_csv(path: Path) -> pd.DataFrame:
-    """Read what `write_csv` wrote."""
-    import pandas as pd
-
-    frame = pd.read_csv(path, float_precision="round_trip")
-    return frame.assign(timestamp=pd.to_datetime(frame["timestamp"])) if "timestamp" in frame.columns else frame
-
-
-def write_folder(path: Path, value: Saved) -> None:
-    """Let a value lay itself out in the folder `path`."""
-    with place(path) as new:
-        new.mkdir(parents=True)
-        value.save(new)

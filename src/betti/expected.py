@@ -1,0 +1,115 @@
+"""Hold what a stage has written to the suite of its artifact (`betti.expectations`).
+
+Bars are judged row by row inside `validate`; every other table has to pass as a whole. What does not belong here: the
+expectations themselves, and what is done about a table that breaks one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from betti import binding, catalog, features, labelling
+from betti import params as _params
+from betti.errors import BettiError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pandas as pd
+
+    from betti.params import Params
+    from betti.records import ExpectationResult
+
+__all__ = ["Found", "SuiteBroken", "check", "refuse"]
+
+
+class SuiteBroken(BettiError):
+    """A table that a stage wrote breaks an expectation: a fault of the part that computed it, not of the bars."""
+
+    def __init__(self, found: Found, broken: list[ExpectationResult]) -> None:
+        self.broken = broken
+        told = "; ".join(
+            f"{one.rule} ({one.column}: {one.unexpected} rows{', first ' + one.first if one.first else ''})"
+            for one in broken
+        )
+        super().__init__(
+            f"{found.name}: {len(broken)} expectations are not met: {told}. Mend the part that computes it; "
+            "nothing was recorded"
+        )
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a suite says of one table.
+
+    Attributes:
+        name: the artifact and its item, such as `features@technical`.
+        rows: of the table.
+        expectations: one record each.
+        page: the data docs.
+    """
+
+    name: str
+    rows: int
+    expectations: list[ExpectationResult]
+    page: str
+
+
+def check(root: Path, stage_name: str, item: str | None) -> Found | None:
+    """What the suite of a stage's table finds in it; None for a stage whose outs have no suite.
+
+    Args:
+        root: the repository, with the stage's outs in place.
+        stage_name: a stage.
+        item: one of its items.
+    """
+    context = _CONTEXT.get(stage_name)
+    if context is None:
+        return None
+    from betti.expectations import _engine as engine
+
+    artifact, given = context(root, str(item), _params.load(root))
+    table = binding.read(catalog.artifact(artifact), root, item)
+    checked = engine.check(artifact, table, **given)
+    return Found(f"{artifact}@{item}", len(table), checked.expectations, checked.page)
+
+
+def refuse(found: Found) -> None:
+    """Stop where an expectation is not met.
+
+    Raises:
+        SuiteBroken: which, how many rows, and the first of them.
+    """
+    broken = [one for one in found.expectations if not one.success]
+    if broken:
+        raise SuiteBroken(found, broken)
+
+
+def _features(root: Path, item: str, params: Params) -> tuple[str, dict[str, Any]]:
+    family = features.family(item)
+    return "features", {"bars": _read("clean", root), "lookback": family.lookback(**(params.features[item] or {}))}
+
+
+def _labels(root: Path, item: str, params: Params) -> tuple[str, dict[str, Any]]:
+    module = labelling.FOLDER.load(params.targets[item].kind)
+    return "labels", {"bars": _read("clean", root), "target": module.COLUMNS[0], "classes": module.CLASSES}
+
+
+def _split(root: Path, item: str, _: Params) -> tuple[str, dict[str, Any]]:
+    return "folds", {"labels": _read("labels", root, item)}
+
+
+def _evaluate(root: Path, item: str, params: Params) -> tuple[str, dict[str, Any]]:
+    target = params.runs[item].target
+    classes = labelling.FOLDER.load(params.targets[target].kind).CLASSES
+    return "predictions", {"folds": _read("folds", root, target), "classes": classes}
+
+
+def _read(artifact: str, root: Path, item: str | None = None) -> pd.DataFrame:
+    found: pd.DataFrame = binding.read(catalog.artifact(artifact), root, item)
+    return found
+
+
+# Which table of a stage is held to a suite, and what the suite has to know besides.
+_CONTEXT = {"features": _features, "labels": _labels, "split": _split, "evaluate": _evaluate}

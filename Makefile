@@ -20,7 +20,7 @@ $(VENV)/.ready: pyproject.toml
 		{ echo "Betti needs Python 3.11; say where it is: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11"; exit 2; }
 	@echo "Setting up $(VENV): about two minutes, once."
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --disable-pip-version-check --editable '.[dev,test]' | awk \
+	@$(BIN)/python -m pip install --disable-pip-version-check --editable '.[all]' | awk \
 		'/^Collecting / { if (++n % 25 == 0) print "  " n " packages looked up"; fflush() } \
 		 /^Installing collected/ { print "  installing them"; fflush() }'
 	@touch $@

@@ -42,6 +42,7 @@ NEEDS_VOLUME = {
 OUT_OF_RANGE = [
     ("complexity", "window", 2),
     ("complexity", "window", "many"),
+    ("complexity", "entropy_window", 49),
     ("topology", "window", 4),
     ("topology", "stride", 0),
     ("topology", "bins", 1),

@@ -365,7 +365,7 @@ def test_the_bars_stay_as_they_are_whatever_a_family_does(check: Callable) -> No
 def test_knobs_reach_the_family_and_progress_is_told(check: Callable) -> None:
     told: list[tuple[int, int]] = []
     with progress.listening(lambda done, total, what: told.append((done, total)) if what == causality.WORK else None):
-        report = check(features.family("complexity"), probes.walk(100), knobs={"window": 8})
-    assert getattr(report, "warm_up", getattr(report, "lookback", None)) == 15
+        report = check(features.family("complexity"), probes.walk(100), knobs={"window": 8, "entropy_window": 50})
+    assert getattr(report, "warm_up", getattr(report, "lookback", None)) == 50
     assert told == sorted(told)
     assert told[-1][0] == told[-1][1]

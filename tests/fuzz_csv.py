@@ -1,9 +1,9 @@
 """CSV files with bytes out of place: `python -m tests.fuzz_csv [MINUTES]`. A short run is part of the unit tests.
 
-The law: a file gives a `BettiError`, or bars of which every value stands literally in its own line of the file, one bar
+The law: a file gives a `BadInput`, or bars of which every value stands literally in its own line of the file, one bar
 for every line that holds anything. No other exception, no hang, no bar that is wrong without a word. Hypothesis makes
-the files; what judges them here shares no code with the reader. atheris would find more by coverage, but it is not
-among the test dependencies.
+the files; what judges them here shares no code with the reader. `python -m tests.fuzz_csv --atheris SECONDS` looks
+for files by coverage instead: `tests/fuzz_csv_atheris.py`.
 """
 
 # ruff: noqa: T201 - a script that reports what it finds
@@ -13,6 +13,7 @@ import csv
 import gzip
 import math
 import re
+import subprocess
 import sys
 import tempfile
 import time
@@ -25,7 +26,7 @@ import pandas as pd
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from betti.errors import BettiError
+from betti.errors import BadInput
 from betti.sources import csv as source
 
 END = pd.Timestamp("2100-01-01", tz="UTC")
@@ -169,16 +170,23 @@ def broken_off(content: bytes, draw: st.DrawFn) -> bytes:
 # --- the law
 
 
-def check(content: bytes, block: int, options: dict[str, Any]) -> str:
-    """Read a file and hold the bars against its lines; gives what came of it: "bars" or the error's name."""
+def came_of(content: bytes, block: int, options: dict[str, Any]) -> pd.DataFrame | str:
+    """Read a file: its bars in its own order, or the name of the error."""
     with tempfile.TemporaryDirectory() as folder, mock.patch("betti.sources._files.BLOCK", block):
         path = Path(folder) / "x.csv"
         path.write_bytes(content)
         try:
             pieces = list(source.fetch(("X",), "1h", END, path=str(path), **options))
-        except BettiError as error:
+        except BadInput as error:
             return type(error).__name__
-    bars = pd.concat(pieces, ignore_index=True)
+    return pd.concat(pieces, ignore_index=True)
+
+
+def check(content: bytes, block: int, options: dict[str, Any]) -> str:
+    """Read a file and hold the bars against its lines; gives what came of it: "bars" or the error's name."""
+    bars = came_of(content, block, options)
+    if isinstance(bars, str):
+        return bars
     header, *rows = lines_of(content)
     assert len(bars) == len(rows), "a line is lost, or a bar is from nowhere"
     delimiter = max(",;\t|", key=lambda sign: (sum(sign in row for row in rows), rows[0].count(sign)))
@@ -213,16 +221,19 @@ def place(name: str, names: list[str]) -> int:
 def stands(bar: pd.Series, names: list[str], cells: list[str]) -> None:
     """Every value of a bar stands in its line; one that is missing is missing there, or the line breaks off at it."""
     for name in COLUMNS[1:]:
-        position = place(name, names)
-        if math.isnan(bar[name]):
-            broken_off_here = len(cells) < len(names) and position >= len(cells) - 1
-            assert broken_off_here or cells[position].lower() in ("", "nan", "null"), (name, cells)
-        else:
-            literal = cells[position].lstrip("$")
-            assert re.fullmatch(r"(?a:[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?|[-+]?inf(inity)?)", literal, re.IGNORECASE), (
-                cells
-            )
-            assert float(literal) == bar[name], (name, cells)
+        assert stands_at(bar[name], cells, place(name, names), len(names)), (name, cells)
+
+
+def stands_at(value: float, cells: list[str], position: int, width: int) -> bool:
+    """Whether this value is what that cell says, in a file of so many columns."""
+    if math.isnan(value):
+        broken_off_here = len(cells) < width and position >= len(cells) - 1
+        return broken_off_here or cells[position].lower() in ("", "nan", "null")
+    if position >= len(cells):
+        return False
+    literal = cells[position].lstrip("$")
+    number = re.fullmatch(r"(?a:[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?|[-+]?inf(inity)?)", literal, re.IGNORECASE)
+    return number is not None and float(literal) == value
 
 
 def readings(cell: str, moment: pd.Timestamp) -> set[str]:
@@ -294,4 +305,7 @@ def main(minutes: float = 10) -> None:
 
 
 if __name__ == "__main__":
-    main(*(float(argument) for argument in sys.argv[1:]))
+    if sys.argv[1:2] == ["--atheris"]:
+        # A process of its own: what atheris watches must be imported under its eyes.
+        sys.exit(subprocess.call([sys.executable, "-m", "tests.fuzz_csv_atheris", *sys.argv[2:]]))
+    main(*map(float, sys.argv[1:]))

@@ -115,8 +115,11 @@ class BrokenArtifact(BettiError):
         super().__init__(f"{path}: {found}. Delete it and run `betti run`: it is restored from cache or made again")
 
 
-class PartUnavailable(BettiError):
-    """A registered file that cannot be imported here."""
+class PartUnavailable(BadInput):
+    """A registered file that cannot be imported here: a fault in it, or a library that is not installed.
+
+    It is the user's to mend, and no second try helps.
+    """
 
     def __init__(self, kind: str, name: str, cause: BaseException) -> None:
         self.kind, self.name, self.cause = kind, name, cause

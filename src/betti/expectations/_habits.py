@@ -1,4 +1,4 @@
-"""What is usual beside a bar: medians in a window, and how long a run the habit of a series explains.
+"""What is usual beside a bar: medians in a window, when bars begin, how long a run the habit of a series explains.
 
 What does not belong here: what is wrong with a bar (`flags.py`).
 """
@@ -17,11 +17,12 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Positions = NDArray[np.intp]
 
-__all__ = ["LongRuns", "deviation", "long_runs", "median_after", "median_before", "runs", "usual_move"]
+__all__ = ["LongRuns", "deviation", "long_runs", "median_after", "median_before", "runs", "strays", "usual_move"]
 
 SIGMA = 1.4826  # median absolute deviation -> standard deviation, for a Gaussian (Rousseeuw and Croux 1993)
 LEAST = 20  # values that a median needs
 WINDOW = 100  # bars
+HABIT = 0.05  # share of bars that makes a beginning usual: clock changes and sessions move it, a stray bar does not
 BY_CHANCE = 0.01  # runs so long that fewer than this are expected in the whole series are worth a look
 
 
@@ -57,6 +58,29 @@ def usual_move(moves: Floats, window: int = WINDOW) -> Floats:
     if np.isnan(usual).any() and np.isfinite(sizes).any():
         usual[np.isnan(usual)] = SIGMA * np.nanmedian(sizes)
     return usual
+
+
+def strays(times: NDArray[np.int64]) -> tuple[Positions, Floats, int]:
+    """Positions of times that do not begin where others do within the most frequent step.
+
+    Args:
+        times: (n,) ascending.
+
+    Returns:
+        Their positions, their distance to the nearest usual beginning, and the step, both in the times' unit. None of
+        them where fewer than 20 times are given, or where no beginnings are usual: months, or times without a grid.
+    """
+    if len(times) < LEAST:
+        return np.empty(0, dtype=np.intp), np.empty(0), 0
+    steps, counts = np.unique(np.diff(times), return_counts=True)
+    step = max(int(steps[np.argmax(counts)]), 1)
+    begins, which, counts = np.unique(times % step, return_inverse=True, return_counts=True)
+    usual = counts >= HABIT * len(times)
+    if 2 * counts[usual].sum() < len(times):
+        return np.empty(0, dtype=np.intp), np.empty(0), step
+    at = np.flatnonzero(~usual[which])
+    apart = np.abs(begins[which[at], None] - begins[usual])
+    return at, np.minimum(apart, step - apart).min(axis=1).astype("float64"), step
 
 
 def runs(mask: NDArray[np.bool_]) -> tuple[Positions, Positions]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     Micros = NDArray[np.int64]
     Grid = NDArray[np.bool_]
+    Counts = NDArray[np.int16]
 
 __all__ = ["Week", "usual_week"]
 
@@ -27,6 +28,7 @@ MONDAY = 4 * DAY  # 1970-01-05, the first Monday of the epoch
 # these are those in use at large markets: none, the United States', Europe's, Australia's.
 ZONES = ("UTC", "America/New_York", "Europe/London", "Australia/Sydney")
 COARSER = (15 * MINUTE, 60 * MINUTE, 240 * MINUTE, DAY)
+COLUMNS = 1008  # cells of the week looked at together
 NEAR = 26  # weeks on either side that tell what is usual: trading hours change over the years
 FEW = 4  # known weeks nearby below which all weeks tell
 USUAL = 0.75  # share of the other weeks that must have a bar at a time for it to be usual there
@@ -55,7 +57,7 @@ class Week:
     cell: int
     cells: Micros
     usual: Grid
-    sure: NDArray[np.float64]
+    sure: NDArray[np.float32]
     weeks: int
     bars_per_cell: float
     least: int
@@ -82,6 +84,8 @@ def usual_week(times: Micros, step: int) -> Week | None:
 
 def _zone(times: Micros, cell: int) -> str:
     """The clock under which weeks resemble each other most; UTC unless another one is clearly better."""
+    # Clocks differ by whole hours and so do cells: of each cell one time tells as much as all of its bars.
+    times = pd.unique(times // cell) * cell
     misfits = {zone: _misfit(_local(times, zone), cell) for zone in ZONES}
     best = min(ZONES, key=lambda zone: misfits[zone])
     return best if misfits[best] < 0.9 * misfits["UTC"] else "UTC"
@@ -97,9 +101,11 @@ def _local(times: Micros, zone: str) -> Micros:
 
 def _laid_out(local: Micros, cell: int) -> tuple[Micros, Grid, Grid]:
     """Each bar's cell, and (weeks, cells of a week) which cells have a bar and which lie between first and last."""
-    number = (local - MONDAY) // cell
     of_week = WEEK // cell
-    number -= number[0] // of_week * of_week
+    monday = (local[0] - MONDAY) // WEEK * WEEK + MONDAY
+    number = local - monday
+    number //= cell
+    number = number.astype("int32")
     weeks = int(number.max()) // of_week + 1
     present = np.zeros(weeks * of_week, dtype=bool)
     present[number] = True
@@ -110,23 +116,29 @@ def _laid_out(local: Micros, cell: int) -> tuple[Micros, Grid, Grid]:
     return number, present.reshape(weeks, of_week), known
 
 
-def _shares(present: Grid, known: Grid) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _shares(present: Grid, known: Grid) -> tuple[Counts, Counts]:
     """(weeks, cells) in how many of the other weeks nearby a cell has a bar, and how many are known.
 
     Where fewer than `FEW` weeks nearby are known, all weeks take their place.
     """
+    if present.shape[1] > COLUMNS:  # minutes of a week over decades: their counts are many times the grid's size
+        blocks = [
+            _shares(present[:, start : start + COLUMNS], known[:, start : start + COLUMNS])
+            for start in range(0, present.shape[1], COLUMNS)
+        ]
+        return np.hstack([share for share, _ in blocks]), np.hstack([weeks for _, weeks in blocks])
     counts = []
     for grid in (present & known, known):
         whole = np.concatenate([np.zeros((1, grid.shape[1]), dtype="int32"), np.cumsum(grid, axis=0, dtype="int32")])
         weeks = np.arange(len(grid))
         window = whole[np.minimum(weeks + NEAR + 1, len(grid))] - whole[np.maximum(weeks - NEAR, 0)]
-        counts.append((window - grid, whole[-1] - grid))
+        counts.append(((window - grid).astype("int16"), (whole[-1] - grid).astype("int16")))
     (near, all_present), (near_known, all_known) = counts
     few = near_known < FEW
-    return np.where(few, all_present, near).astype("float64"), np.where(few, all_known, near_known).astype("float64")
+    return np.where(few, all_present, near), np.where(few, all_known, near_known)
 
 
-def _usual(present: Grid, known: Grid, share: NDArray[np.float64], weeks: NDArray[np.float64]) -> Grid:
+def _usual(present: Grid, known: Grid, share: Counts, weeks: Counts) -> Grid:
     """(weeks, cells) whether a cell usually has a bar: always, in a market that closes at no time of the week."""
     total = known.sum(axis=0)
     if ((present & known).sum(axis=0) > CLOSED * total).all():
@@ -157,7 +169,7 @@ def _habit(times: Micros, local: Micros, zone: str, step: int, cell: int) -> tup
         cell=cell,
         cells=number,
         usual=usual.ravel(),
-        sure=((share + 1) / (weeks + 2)).ravel(),
+        sure=((share + np.float32(1)) / (weeks + np.float32(2))).ravel(),
         weeks=int(known.any(axis=1).sum()),
         bars_per_cell=len(times) / int(present.sum()),
         least=1 if cell == step else _least(float(middle), int(due.sum())),

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from betti.expectations._habits import deviation, long_runs, median_after, median_before, runs, usual_move
+from betti.expectations._habits import deviation, long_runs, median_after, median_before, runs, strays, usual_move
 from betti.schemas import PRICE_COLUMNS
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ __all__ = [
     "flat_bars",
     "jumps",
     "missing_volume",
+    "off_grid",
     "repeated_bars",
     "spikes",
     "split_like",
@@ -47,7 +48,7 @@ __all__ = [
 
 COLUMNS = ("timestamp", "symbol", "rule", "value", "usual")
 ROWS_KEPT = 1000  # flagged bars kept per rule and frame; the count is of all
-UNITS = (10.0, 100.0, 1000.0)
+UNITS = (10.0, 100.0, 1e3, 1e4, 1e5)  # cents, and points of as many decimals
 SPLITS = (1.5, 2.0, 3.0, 4.0, 5.0, 7.0, 10.0, 15.0, 20.0, 25.0, 50.0, 100.0)
 NEIGHBOURS = 5  # bars on either side whose median says where the price lay
 
@@ -100,7 +101,7 @@ def flags(
     tables = [
         jumps(bars, jump=jump),
         *(rule(bars) for rule in (unit_change, split_like, spikes, stuck_price, stale_opens, repeated_bars)),
-        *(rule(bars) for rule in (flat_bars, volume_units, zero_volume, missing_volume)),
+        *(rule(bars) for rule in (flat_bars, off_grid, volume_units, zero_volume, missing_volume)),
     ]
     found: dict[str, int] = {}
     kept = []
@@ -183,7 +184,7 @@ def jumps(bars: pd.DataFrame, *, jump: float) -> pd.DataFrame:
 
 
 def unit_change(bars: pd.DataFrame, *, tolerance: float = 0.1) -> pd.DataFrame:
-    """The price goes on near 10, 100 or 1000 times higher or lower: cents for dollars, points for prices.
+    """The price goes on near 10, 100 ... 100,000 times higher or lower: cents for dollars, points for prices.
 
     A step qualifies when it lies within `tolerance` (log units) of such a factor and the median price of the five bars
     from here on lies as far from that of the five before; a single wrong tick does not. A 10:1 split looks the same
@@ -330,6 +331,15 @@ def flat_bars(bars: pd.DataFrame) -> pd.DataFrame:
     at = np.flatnonzero(width == 0)
     usual = float(np.nanmedian(width)) if len(at) else 0.0
     return _table(bars, "flat_bars", at, width[at], np.full(len(at), usual))
+
+
+def off_grid(bars: pd.DataFrame) -> pd.DataFrame:
+    """Bars that open where others do not: at 10:03 among quarters of an hour. One may be part of another bar.
+
+    `value` is the distance to the nearest usual opening, `usual` the step between bars, both in seconds.
+    """
+    at, distance, step = strays(bars["timestamp"].dt.as_unit("us").astype("int64").to_numpy())
+    return _table(bars, "off_grid", at, distance / 1e6, np.full(len(at), step / 1e6))
 
 
 # Volume -------------------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ times of the week at which it usually has a bar. What does not belong here: bars
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,12 +21,13 @@ if TYPE_CHECKING:
 
     Micros = NDArray[np.int64]
 
-__all__ = ["COLUMNS", "Gaps", "gaps"]
+__all__ = ["COLUMNS", "Gaps", "gaps", "gaps_between"]
 
 COLUMNS = ("symbol", "after", "until", "missing", "sure", "kind")
 # Exchanges have closed for four sessions in a row (New York, September 2001); more is an outage until a calendar says
 # otherwise.
 LONGEST_CLOSURE = 4
+CHUNK = 1_000_000  # values counted at a time
 
 
 @dataclass(frozen=True)
@@ -73,16 +75,33 @@ def gaps(bars: pd.DataFrame, *, calendar: str | None = None, interval: pd.Timede
         CalendarsMissing: the calendar needs the library exchange_calendars, which is not installed.
         UnknownName: there is no such calendar.
     """
-    times = np.unique(bars["timestamp"].dt.as_unit("us").astype("int64").to_numpy())
+    symbol = str(bars["symbol"].iloc[0]) if len(bars) else ""
+    times = bars["timestamp"].dt.as_unit("us").astype("int64").to_numpy()
+    return gaps_between(symbol, times, calendar=calendar, interval=interval)
+
+
+def gaps_between(
+    symbol: str, times: Micros, *, calendar: str | None = None, interval: pd.Timedelta | None = None
+) -> Gaps:
+    """As `gaps`, for opens of bars in microseconds since 1970: a hundred megabytes less for ten million bars."""
+    times = _ascending(times)
     if len(times) < 2:
         return Gaps(_empty(), calendar or "")
     step = _step(times) if interval is None else interval // pd.Timedelta(microseconds=1)
     phase = _most_frequent(times % step)
-    times = np.unique((times - phase) // step * step + phase)
-    symbol = str(bars["symbol"].iloc[0])
+    times = times - phase  # a copy, then in place: each of these is as large as all the times
+    times //= step
+    times *= step
+    times += phase
+    times = _ascending(times)
     if calendar is not None:
         return Gaps(_by_calendar(symbol, times, calendar, step, phase), calendar)
     return _by_week(symbol, times, step)
+
+
+def _ascending(times: Micros) -> Micros:
+    """The times in order, each once; bars mostly come so, and millions need not be sorted."""
+    return times if (times[1:] > times[:-1]).all() else np.unique(times)
 
 
 def _step(times: Micros) -> int:
@@ -91,8 +110,12 @@ def _step(times: Micros) -> int:
 
 
 def _most_frequent(values: Micros) -> int:
-    found, counts = np.unique(values, return_counts=True)
-    return int(found[np.argmax(counts)])
+    counts: Counter[int] = Counter()
+    for start in range(0, len(values), CHUNK):  # a table of all values would be many times their size
+        found, times = np.unique(values[start : start + CHUNK], return_counts=True)
+        counts.update(dict(zip(found.tolist(), times.tolist(), strict=True)))
+    most = max(counts.values())
+    return min(value for value, count in counts.items() if count == most)
 
 
 def _by_calendar(symbol: str, times: Micros, calendar: str, step: int, phase: int) -> pd.DataFrame:
@@ -108,18 +131,27 @@ def _by_week(symbol: str, times: Micros, step: int) -> Gaps:
     week = usual_week(times, step)
     if week is None:
         return Gaps(_empty(), "")
-    due = np.concatenate([[0], np.cumsum(week.usual)])
-    left, right = week.cells[:-1], week.cells[1:]
+    due = np.concatenate([[0], np.cumsum(week.usual, dtype="int32")])
+    apart = np.diff(times)
+    at = np.flatnonzero(apart > step)  # of millions of bars few have another distance than one step
+    left, right = week.cells[at], week.cells[at + 1]
     cells = due[np.maximum(right, left + 1)] - due[left + 1]
     # The hour that a clock change skips is no gap: by UTC no time has passed.
-    cells = np.minimum(cells, -(-np.diff(times) // week.cell) - 1)
-    at = np.flatnonzero(cells >= week.least)
-    left, right, cells = left[at], right[at], cells[at]
-    sure = np.concatenate([[0.0], np.cumsum(np.where(week.usual, week.sure, 0.0))])
-    mean = (sure[right] - sure[left + 1]) / (due[right] - due[left + 1])
+    cells = np.minimum(cells, -(-apart[at] // week.cell) - 1)
+    long = cells >= week.least
+    at, left, right, cells = at[long], left[long], right[long], cells[long]
+    mean = _between(np.where(week.usual, week.sure, np.float32(0)), left + 1, right) / (due[right] - due[left + 1])
     missing = np.maximum(1, np.rint(cells * week.bars_per_cell)).astype("int64")
     rows = _table(symbol, times, at, missing, mean, _whole_sessions(week.usual, left, right, week.cell))
     return Gaps(rows, "usual week", week.zone, week.weeks)
+
+
+def _between(values: NDArray[np.float32], begin: Micros, end: Micros) -> NDArray[np.float64]:
+    """Sums over [begin, end), for disjoint ranges in order, none empty and none up to the last value."""
+    if not len(begin):
+        return np.empty(0)
+    sums: NDArray[np.float64] = np.add.reduceat(values, np.column_stack([begin, end]).ravel(), dtype="float64")[::2]
+    return sums
 
 
 def _whole_sessions(usual: NDArray[np.bool_], left: Micros, right: Micros, cell: int) -> NDArray[np.bool_]:
@@ -143,12 +175,14 @@ def _table(
     whole: NDArray[np.bool_],
 ) -> pd.DataFrame:
     """One row per gap; `at` is the position of the bar before it."""
-    stamps = pd.Series(times.view("datetime64[us]")).dt.tz_localize("UTC")
+    after, until = (
+        pd.Series(times[places].view("datetime64[us]")).dt.tz_localize("UTC") for places in (at, at + 1)
+    )
     return pd.DataFrame(
         {
             "symbol": pd.Series([symbol] * len(at), dtype="str"),
-            "after": stamps.iloc[at].reset_index(drop=True),
-            "until": stamps.iloc[at + 1].reset_index(drop=True),
+            "after": after,
+            "until": until,
             "missing": missing.astype("int64"),
             "sure": sure,
             "kind": pd.Series(np.where(whole, "sessions", "bars"), dtype="str"),

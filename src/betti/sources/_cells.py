@@ -12,13 +12,14 @@ from betti.errors import BadBars
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["MISSING", "NUMBER", "fault", "numbers", "short", "texts"]
+__all__ = ["MISSING", "NUMBER", "PLAIN", "fault", "numbers", "short", "texts"]
 
 LONGEST = 300  # characters of a file's own text in an error
 
 MISSING = ("", "nan", "null")
+PLAIN = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
 # A dollar sign is what Nasdaq's own export puts before its prices.
-NUMBER = r"\$?[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
+NUMBER = rf"\$?{PLAIN}"
 _INFINITE = r"[+-]?[iI][nN][fF](?:[iI][nN][iI][tT][yY])?"
 
 

@@ -15,12 +15,12 @@ from betti.sources._times import find_clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     import pandas as pd
     import pyarrow as pa
 
     from betti.sources._columns import Columns, Given
+    from betti.sources._files import Place
     from betti.sources._table import Asked
 
 __all__ = ["ROWS", "ColumnarFile"]
@@ -34,14 +34,14 @@ class ColumnarFile:
     """One file of typed columns.
 
     Attributes:
-        path: the file.
+        where: the file, and how an error names it.
         names: of all its columns, in order.
         batches: `batches(names)` reads these columns alone, from the beginning, at most `ROWS` rows at a time.
         asked: the market and the bar length wanted.
         given: what its columns and times are.
     """
 
-    path: Path
+    where: Place
     names: tuple[str, ...]
     batches: Callable[[list[str]], Iterator[pa.RecordBatch]]
     asked: Asked
@@ -53,7 +53,7 @@ class ColumnarFile:
         Raises:
             BadBars: a column is missing, occurs twice, or may be one of several.
         """
-        return find_columns(self.names, self.path, self.given)
+        return find_columns(self.names, self.where, self.given)
 
     def bars(self) -> Iterator[pd.DataFrame]:
         """The bars of the market asked for, batch by batch.
@@ -67,22 +67,22 @@ class ColumnarFile:
         columns, clock = self.columns(), None
         for rows in self._rows(columns):
             if clock is None:
-                clock = find_clock(rows["timestamp"].head(HEAD), self.path, self.given, self._times(columns))
-            piece = assembled(rows, self.asked, clock, self.path, closes=columns.closes, seen=seen)
+                clock = find_clock(rows["timestamp"].head(HEAD), self.where, self.given, self._times(columns))
+            piece = assembled(rows, self.asked, clock, self.where, closes=columns.closes, seen=seen)
             if len(piece):
                 found = True
                 yield piece
         if clock is None:
-            raise BadBars(self.path, "a header and no rows", "Check that the export is complete")
+            raise BadBars(self.where, "a header and no rows", "Check that the export is complete")
         if not found:
-            raise no_rows(self.path, self.asked, seen)
+            raise no_rows(self.where, self.asked, seen)
 
     def _rows(self, columns: Columns) -> Iterator[pd.DataFrame]:
         """Rows under the names of bars, indexed by their number in the file."""
         import pandas as pd
 
         wanted = [self.names[position] for position in columns.positions]
-        here = find_columns(wanted, self.path, self.given)  # the same columns, where they stand in a batch
+        here = find_columns(wanted, self.where, self.given)  # the same columns, where they stand in a batch
         first = 1
         for batch in self.batches(wanted):
             if batch.num_rows:

@@ -23,13 +23,22 @@ from betti.errors import BadParam, MissingFile, UnreadableFile
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["BLOCK", "Block", "blocks", "file_for", "files_for", "one_file_each"]
+__all__ = ["BLOCK", "Block", "Place", "blocks", "file_for", "files_for", "one_file_each"]
 
 # The shortest row has 14 characters (a date and five empty cells), so a block holds fewer than a million rows.
 BLOCK = 8 * 2**20
 LONGEST_LINE = 2**20
 
-_CHECK = "Check ingest.options.path and ingest.symbols in params.yaml"
+
+@dataclass(frozen=True)
+class Place:
+    """A file and the market wanted of it: how an error names a table."""
+
+    path: Path
+    symbol: str
+
+    def __str__(self) -> str:
+        return f"{self.symbol} in {self.path}"
 
 
 def file_for(path: str, symbol: str, interval: str) -> Path:
@@ -41,7 +50,7 @@ def file_for(path: str, symbol: str, interval: str) -> Path:
     """
     file = Path(_filled(path, symbol, interval)).expanduser()
     if not file.is_file():
-        raise MissingFile(file, _CHECK)
+        raise _missing(file, symbol)
     return file
 
 
@@ -58,8 +67,12 @@ def files_for(path: str, symbol: str, interval: str) -> tuple[Path, ...]:
     anchor = Path(pattern.anchor)  # empty for a relative pattern
     found = sorted(file for file in anchor.glob(str(pattern.relative_to(anchor))) if file.is_file())
     if not found:
-        raise MissingFile(pattern, _CHECK)
+        raise _missing(pattern, symbol)
     return tuple(found)
+
+
+def _missing(file: Path, symbol: str) -> MissingFile:
+    return MissingFile(file, f"It should hold {symbol}: check ingest.options.path and ingest.symbols in params.yaml")
 
 
 def _filled(path: str, symbol: str, interval: str) -> str:
@@ -85,7 +98,7 @@ class Block:
     line: int
 
 
-def blocks(file: Path, first_line: int = 1) -> Iterator[Block]:
+def blocks(where: Place, first_line: int = 1) -> Iterator[Block]:
     """A text file from this line on, in order, in blocks of whole lines.
 
     UTF-8, or UTF-16 with a byte order mark; plain, gz, or a zip with one file in it; any of the three line ends.
@@ -94,7 +107,7 @@ def blocks(file: Path, first_line: int = 1) -> Iterator[Block]:
         UnreadableFile: it is not text, cannot be unpacked, or a line has more than a million characters.
     """
     line = 1
-    for text in _whole_lines(file):
+    for text in _whole_lines(where):
         rest = text
         while rest and line < first_line:
             rest = rest.partition("\n")[2]
@@ -104,9 +117,9 @@ def blocks(file: Path, first_line: int = 1) -> Iterator[Block]:
         line += rest.count("\n")
 
 
-def _whole_lines(file: Path) -> Iterator[str]:
+def _whole_lines(where: Place) -> Iterator[str]:
     rest = ""
-    for text in _decoded(file):
+    for text in _decoded(where):
         whole, end, after = text.rpartition("\n")
         if end:
             yield rest + whole + end
@@ -114,29 +127,29 @@ def _whole_lines(file: Path) -> Iterator[str]:
         else:
             rest += text
         if len(rest) > LONGEST_LINE:
-            raise _no_table(file, "a line has more than a million characters")
+            raise _no_table(where, "a line has more than a million characters")
     if rest:
         yield rest
 
 
-def _decoded(file: Path) -> Iterator[str]:
+def _decoded(where: Place) -> Iterator[str]:
     """The file's text, a block at a time, every line end a single newline."""
     line = 1
     try:
-        with _opened(file) as stream:
+        with _opened(where) as stream:
             start = stream.read(BLOCK)
             decoder = io.IncrementalNewlineDecoder(codecs.getincrementaldecoder(_encoding(start))(), translate=True)
             for chunk in chain([start], iter(lambda: stream.read(BLOCK), b"")):
                 text = decoder.decode(chunk)
                 if "\0" in text:
-                    raise _no_table(file, f"a zero byte in line {line + text[: text.index(chr(0))].count(chr(10))}")
+                    raise _no_table(where, f"a zero byte in line {line + text[: text.index(chr(0))].count(chr(10))}")
                 line += text.count("\n")
                 yield text
             yield decoder.decode(b"", final=True)
     except UnicodeDecodeError as cause:
-        raise _no_table(file, f"{cause.reason} for {cause.encoding}, after line {line}") from cause
+        raise _no_table(where, f"{cause.reason} for {cause.encoding}, after line {line}") from cause
     except (EOFError, OSError, zlib.error, zipfile.BadZipFile, NotImplementedError, RuntimeError) as cause:
-        raise UnreadableFile(file, f"cannot be unpacked ({cause})", "Write or copy it again") from cause
+        raise UnreadableFile(where, f"cannot be unpacked ({cause})", "Write or copy it again") from cause
 
 
 def _encoding(start: bytes) -> str:
@@ -144,28 +157,28 @@ def _encoding(start: bytes) -> str:
 
 
 @contextmanager
-def _opened(file: Path) -> Iterator[IO[bytes]]:
+def _opened(where: Place) -> Iterator[IO[bytes]]:
     """The file's bytes, unpacked; what it is stands in its first bytes, not in its name."""
-    with file.open("rb") as plain:
+    with where.path.open("rb") as plain:
         magic = plain.read(4)
         plain.seek(0)
         if magic[:2] == b"\x1f\x8b":
             with gzip.open(plain, "rb") as unpacked:
                 yield cast("IO[bytes]", unpacked)
         elif magic in (b"PK\x03\x04", b"PK\x05\x06"):
-            with zipfile.ZipFile(plain) as archive, archive.open(_only_member(file, archive)) as member:
+            with zipfile.ZipFile(plain) as archive, archive.open(_only_member(where, archive)) as member:
                 yield member
         else:
             yield plain
 
 
-def _only_member(file: Path, archive: zipfile.ZipFile) -> zipfile.ZipInfo:
+def _only_member(where: Place, archive: zipfile.ZipFile) -> zipfile.ZipInfo:
     members = [m for m in archive.infolist() if not m.is_dir() and not m.filename.startswith("__MACOSX/")]
     if len(members) != 1:
         names = ", ".join(member.filename for member in members[:10]) or "nothing"
-        raise UnreadableFile(file, f"a zip of {len(members)} files ({names})", "Keep the one that holds the bars")
+        raise UnreadableFile(where, f"a zip of {len(members)} files ({names})", "Keep the one that holds the bars")
     return members[0]
 
 
-def _no_table(file: Path, found: str) -> UnreadableFile:
-    return UnreadableFile(file, f"is not a table of text columns ({found})", "Check its type and encoding")
+def _no_table(where: Place, found: str) -> UnreadableFile:
+    return UnreadableFile(where, f"is not a table of text columns ({found})", "Check its type and encoding")

@@ -17,7 +17,8 @@ from betti.sources._files import blocks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
+
+    from betti.sources._files import Place
 
 __all__ = ["KNOWN", "Layout", "Look", "find_layout"]
 
@@ -69,7 +70,7 @@ class Layout:
     markets: tuple[str, ...] = ()
 
 
-def find_layout(file: Path, look: Look, market: str) -> Layout:
+def find_layout(where: Place, look: Look, market: str) -> Layout:
     """The layout of a text file; columns that its header gives to other markets get that market's name.
 
     Raises:
@@ -80,18 +81,18 @@ def find_layout(file: Path, look: Look, market: str) -> Layout:
     """
     if isinstance(look.names, str) and look.names not in KNOWN:
         raise UnknownName("layout in ingest.options.names:", look.names, KNOWN)
-    lines = _first_lines(file, look.skip_rows)
-    delimiter = _delimiter([text for _, text in lines], file) if look.delimiter is None else _checked(look.delimiter)
-    rows = [(line, _split(text, delimiter, file, line)) for line, text in lines[:3]]
+    lines = _first_lines(where, look.skip_rows)
+    delimiter = _delimiter([text for _, text in lines], where) if look.delimiter is None else _checked(look.delimiter)
+    rows = [(line, _split(text, delimiter, where, line)) for line, text in lines[:3]]
     line, first = rows[0]
     if look.names is not None and (_is_data(first) or not isinstance(look.names, str)):
         names = KNOWN[look.names] if isinstance(look.names, str) else look.names
         if len(names) != len(first):
-            raise _another_width(file, look.names, len(names), len(first))
+            raise _another_width(where, look.names, len(names), len(first))
         return Layout(delimiter, names, line)
     if _is_data(first):
         raise BadBars(
-            file,
+            where,
             f"no header: line {line} is {short(delimiter.join(first))}",
             f"Set ingest.options.names to the columns in order, or to one of {', '.join(KNOWN)}",
         )
@@ -101,22 +102,22 @@ def find_layout(file: Path, look: Look, market: str) -> Layout:
     return Layout(delimiter, tuple(first), line + 1)
 
 
-def _another_width(file: Path, names: tuple[str, ...] | str, named: int, found: int) -> BadInput:
+def _another_width(where: Place, names: tuple[str, ...] | str, named: int, found: int) -> BadInput:
     if isinstance(names, str):
         remedy = "Check what the file is; source `csv` takes any columns"
-        return BadBars(file, f"{found} columns, where a file of {names} without a header has {named}", remedy)
-    return BadParam("ingest.options.names", names, f"{named} names for the {found} columns of {file}")
+        return BadBars(where, f"{found} columns, where a file of {names} without a header has {named}", remedy)
+    return BadParam("ingest.options.names", names, f"{named} names for the {found} columns of {where}")
 
 
-def _first_lines(file: Path, skip_rows: int) -> list[tuple[int, str]]:
+def _first_lines(where: Place, skip_rows: int) -> list[tuple[int, str]]:
     """The first lines that hold anything, with their numbers."""
-    for block in blocks(file, skip_rows + 1):
+    for block in blocks(where, skip_rows + 1):
         lines = enumerate(block.text.split("\n", 100 * LINES)[: 100 * LINES], block.line)
         found = [(line, text) for line, text in lines if text.strip()][:LINES]
         if found:
             return found
-    found_nothing = "the file is empty" if file.stat().st_size == 0 else "no line holds anything"
-    raise BadBars(file, found_nothing, "Check that the export is complete")
+    found_nothing = "the file is empty" if where.path.stat().st_size == 0 else "no line holds anything"
+    raise BadBars(where, found_nothing, "Check that the export is complete")
 
 
 def _checked(delimiter: str) -> str:
@@ -125,7 +126,7 @@ def _checked(delimiter: str) -> str:
     return delimiter
 
 
-def _delimiter(lines: Sequence[str], file: Path) -> str:
+def _delimiter(lines: Sequence[str], where: Place) -> str:
     """The delimiter that cuts most lines into equally many cells."""
     scores = {}
     for delimiter in DELIMITERS:
@@ -136,21 +137,23 @@ def _delimiter(lines: Sequence[str], file: Path) -> str:
             scores[delimiter] = (count, width)
     if not scores:
         raise UnreadableFile(
-            file, "is not a table of text columns (no delimiter in its lines)", "Check its type and delimiter"
+            where, "is not a table of text columns (no delimiter in its lines)", "Check its type and delimiter"
         )
     best = max(scores.values())
     found = [delimiter for delimiter, score in scores.items() if score == best]
     if len(found) > 1:
-        raise BadParam("ingest.options.delimiter", None, f"{' and '.join(map(repr, found))} both cut {file} into cells")
+        raise BadParam(
+            "ingest.options.delimiter", None, f"{' and '.join(map(repr, found))} both cut {where} into cells"
+        )
     return found[0]
 
 
-def _split(text: str, delimiter: str, file: Path, line: int) -> list[str]:
+def _split(text: str, delimiter: str, where: Place, line: int) -> list[str]:
     try:
         (cells,) = csv.reader([text], delimiter=delimiter, skipinitialspace=True, strict=True)
     except csv.Error as cause:
         raise UnreadableFile(
-            file, f"is not a table of text columns (line {line}: {cause})", "Check its type and delimiter"
+            where, f"is not a table of text columns (line {line}: {cause})", "Check its type and delimiter"
         ) from cause
     return [cell.strip() for cell in cells]
 

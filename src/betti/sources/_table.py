@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from betti.sources._columns import Columns
+    from betti.sources._files import Place
     from betti.sources._times import Clock
 
 __all__ = ["EPOCH_UNITS", "Asked", "assembled", "file_for", "files_for", "named", "no_rows", "one_file_each", "to_bars"]
@@ -120,10 +121,10 @@ def assembled(
     return bars.reset_index(drop=True)
 
 
-def no_rows(where: object, asked: Asked, seen: Iterable[str]) -> BettiError:
+def no_rows(where: Place, asked: Asked, seen: Iterable[str]) -> BettiError:
     """The error of a file without a row of the market asked for."""
     markets = set(seen)
     if markets:
-        kind = f"symbol in {where} (ingest.options.markets gives it another name there):"
+        kind = f"symbol in {where.path} (ingest.options.markets gives it another name there):"
         return UnknownName(kind, asked.market, markets)
     return BadBars(where, "a header and no rows", "Check that the export is complete")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from betti.errors import BadBars, BadInput
 from betti.sources._columns import find_columns
-from betti.sources._files import Block, blocks
+from betti.sources._files import Block, Place, blocks
 from betti.sources._layout import find_layout
 from betti.sources._rows import careful, fast
 from betti.sources._table import Asked, assembled, no_rows
@@ -51,25 +51,30 @@ class TextFile:
     look: Look
     given: Given
 
+    @property
+    def where(self) -> Place:
+        """How an error names it."""
+        return Place(self.path, self.asked.symbol)
+
     @cached_property
     def layout(self) -> Layout:
         """The delimiter, the columns' names, the line of the first row."""
-        return find_layout(self.path, self.look, self.asked.market)
+        return find_layout(self.where, self.look, self.asked.market)
 
     @cached_property
     def columns(self) -> Columns:
         """Which column is which."""
-        return find_columns(self.layout.names, self.path, self.given)
+        return find_columns(self.layout.names, self.where, self.given)
 
     @cached_property
     def clock(self) -> Clock:
         """How times are written."""
         for block in self._blocks():
             head = "\n".join(block.text.split("\n", HEAD)[:HEAD])
-            rows = careful(Block(head, block.line), self.layout, self.columns, self.path)
+            rows = careful(Block(head, block.line), self.layout, self.columns, self.where)
             if len(rows):
-                return find_clock(rows["timestamp"], self.path, self.given, self._times())
-        raise BadBars(self.path, "a header and no rows", "Check that the export is complete")
+                return find_clock(rows["timestamp"], self.where, self.given, self._times())
+        raise BadBars(self.where, "a header and no rows", "Check that the export is complete")
 
     @property
     def names_markets(self) -> bool:
@@ -84,7 +89,7 @@ class TextFile:
             BadBars, UnreadableFile, BadParam: what was found instead of bars; file, line and value are named.
         """
         if self.layout.markets and self.asked.market not in self.layout.markets:
-            raise no_rows(self.path, self.asked, self.layout.markets)
+            raise no_rows(self.where, self.asked, self.layout.markets)
         seen: set[str] = set()
         self.clock  # noqa: B018 - asked for here, so that its fault is not taken for one of a block
         log.info("%s", self)
@@ -95,7 +100,7 @@ class TextFile:
                 found = True
                 yield piece
         if not found:
-            raise no_rows(self.path, self.asked, seen)
+            raise no_rows(self.where, self.asked, seen)
 
     def _piece(self, block: Block, seen: set[str]) -> pd.DataFrame:
         rows = fast(block, self.layout, self.columns)
@@ -104,20 +109,20 @@ class TextFile:
                 return self._assembled(rows, seen)
             except BadInput:  # the careful reader knows the line of what is wrong, if it is
                 pass
-        return self._assembled(careful(block, self.layout, self.columns, self.path), seen)
+        return self._assembled(careful(block, self.layout, self.columns, self.where), seen)
 
     def _assembled(self, rows: pd.DataFrame, seen: set[str]) -> pd.DataFrame:
-        return assembled(rows, self.asked, self.clock, self.path, closes=self.columns.closes, seen=seen)
+        return assembled(rows, self.asked, self.clock, self.where, closes=self.columns.closes, seen=seen)
 
     def _blocks(self) -> Iterator[Block]:
-        return blocks(self.path, self.layout.first_line)
+        return blocks(self.where, self.layout.first_line)
 
     def _times(self) -> Iterator[pd.Series]:
         """The times of all rows; those of the first block come again."""
         for block in self._blocks():
             rows = fast(block, self.layout, self.columns)
             if rows is None:
-                rows = careful(block, self.layout, self.columns, self.path)
+                rows = careful(block, self.layout, self.columns, self.where)
             yield rows["timestamp"]
 
     def __str__(self) -> str:

@@ -12,7 +12,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from betti.errors import BadBars, BadParam
-from betti.sources._cells import NUMBER, fault, numbers, short, texts
+from betti.sources._cells import PLAIN, fault, numbers, short, texts
 from betti.sources._formats import Written, as_written, day_or_month, may_be_a_date
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def find_clock(values: pd.Series, where: object, given: Given, later: Iterable[p
         raise BadBars(where, f"the time is {fault(values, written == '')}", _MEND)
     if given.time_format is not None:
         return _as_said(filled, where, given, given.time_format)
-    if re.fullmatch(NUMBER, filled.iloc[0]) and not re.fullmatch("[0-9]{8}|[0-9]{14}", filled.iloc[0]):
+    if re.fullmatch(PLAIN, filled.iloc[0]) and not re.fullmatch("[0-9]{8}|[0-9]{14}", filled.iloc[0]):
         return Clock(unit=_unit(filled, where))
     return _as_seen(filled, where, given, later)
 
@@ -108,7 +108,7 @@ def _unit(written: pd.Series[str], where: object) -> str:
             "Set ingest.options.time_format, e.g. '%Y%m%d%H%M', or ingest.options.unit",
         )
     for power, unit in enumerate(EPOCH_UNITS):
-        if _SECONDS[0] <= float(first.lstrip("$")) / 1000**power <= _SECONDS[1]:
+        if _SECONDS[0] <= float(first) / 1000**power <= _SECONDS[1]:
             return unit
     raise BadBars(
         where,
@@ -206,8 +206,11 @@ def _from_epoch(values: pd.Series, where: object, unit: str) -> pd.Series:
     import pandas as pd
 
     found = numbers(values, where, "timestamp")
-    if found.isna().any():
-        raise BadBars(where, f"the time is {fault(values, found.isna())}", _MEND)
+    bad = found.isna()
+    if not pd.api.types.is_numeric_dtype(values):
+        bad |= texts(values).str.startswith("$")  # a price is no time
+    if bad.any():
+        raise BadBars(where, f"the time is {fault(values, bad)}", _MEND)
     seconds = found / 1000 ** EPOCH_UNITS.index(unit)
     outside = (seconds < _SECONDS[0]) | (seconds > _SECONDS[1])
     if outside.any():

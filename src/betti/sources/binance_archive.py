@@ -56,7 +56,9 @@ def fetch(
         for file in _once(files_for(path, symbol, interval)):
             klines = TextFile(file, asked, Look(",", "binance"), Given(stamped="open"))
             if "buy_volume" not in klines.columns.values:
-                raise BadBars(file, "no column taker_buy_volume", "Check what the file is; source `csv` takes others")
+                raise BadBars(
+                    klines.where, "no column taker_buy_volume", "Check what the file is; source `csv` takes others"
+                )
             for piece in klines.bars():
                 yield _with_sells(piece)
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Literal
 from betti.errors import UnreadableFile
 from betti.sources._columnar import ROWS, ColumnarFile
 from betti.sources._columns import Given
+from betti.sources._files import Place
 from betti.sources._table import Asked, file_for, one_file_each
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     import pandas as pd
     import pyarrow as pa
@@ -60,36 +60,36 @@ def fetch(
         stamped=stamped,
     )  # fmt: skip
     for symbol in symbols:
-        file = file_for(path, symbol, interval)
+        where = Place(file_for(path, symbol, interval), symbol)
         asked = Asked(symbol, (markets or {}).get(symbol, symbol), interval)
-        table = ColumnarFile(file, _names(file), partial(_batches, file), asked, given)
+        table = ColumnarFile(where, _names(where), partial(_batches, where), asked, given)
         if table.columns().symbol is None:
             one_file_each(path, symbols)
         yield from table.bars()
 
 
-def _names(file: Path) -> tuple[str, ...]:
+def _names(where: Place) -> tuple[str, ...]:
     import pyarrow as pa
 
     try:
-        with pa.OSFile(str(file)) as opened, pa.ipc.open_file(opened) as whole:
+        with pa.OSFile(str(where.path)) as opened, pa.ipc.open_file(opened) as whole:
             return tuple(whole.schema.names)
     except (pa.ArrowException, OSError) as cause:
-        raise _not_whole(file, cause) from cause
+        raise _not_whole(where, cause) from cause
 
 
-def _batches(file: Path, wanted: list[str]) -> Iterator[pa.RecordBatch]:
+def _batches(where: Place, wanted: list[str]) -> Iterator[pa.RecordBatch]:
     import pyarrow as pa
 
     try:
-        with pa.OSFile(str(file)) as opened, pa.ipc.open_file(opened) as whole:
+        with pa.OSFile(str(where.path)) as opened, pa.ipc.open_file(opened) as whole:
             for number in range(whole.num_record_batches):
                 batch = whole.get_batch(number).select(wanted)
                 for start in range(0, batch.num_rows, ROWS):
                     yield batch.slice(start, ROWS)
     except (pa.ArrowException, OSError) as cause:
-        raise _not_whole(file, cause) from cause
+        raise _not_whole(where, cause) from cause
 
 
-def _not_whole(file: Path, cause: Exception) -> UnreadableFile:
-    return UnreadableFile(file, f"is not a whole Feather file of version 2 ({cause})", "Write or copy it again")
+def _not_whole(where: Place, cause: Exception) -> UnreadableFile:
+    return UnreadableFile(where, f"is not a whole Feather file of version 2 ({cause})", "Write or copy it again")

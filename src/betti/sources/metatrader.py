@@ -71,4 +71,4 @@ def _check_volume(file: TextFile, volume: str) -> None:
     name = file.layout.names[file.columns.values["volume"]]
     for kind, names in _VOLUMES.items():
         if kind != volume and plain(name) in names:
-            raise BadBars(file.path, f"its only volume is '{name}'", f"Set ingest.options.volume to {kind}")
+            raise BadBars(file.where, f"its only volume is '{name}'", f"Set ingest.options.volume to {kind}")

@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING, Literal
 from betti.errors import UnreadableFile
 from betti.sources._columnar import ROWS, ColumnarFile
 from betti.sources._columns import Given
+from betti.sources._files import Place
 from betti.sources._table import Asked, file_for, one_file_each
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     import pandas as pd
     import pyarrow as pa
 
 __all__ = ["fetch"]
+
+BUFFER = 2**16  # bytes read at a time of each column
 
 
 def fetch(
@@ -60,34 +62,35 @@ def fetch(
         stamped=stamped,
     )  # fmt: skip
     for symbol in symbols:
-        file = file_for(path, symbol, interval)
+        where = Place(file_for(path, symbol, interval), symbol)
         asked = Asked(symbol, (markets or {}).get(symbol, symbol), interval)
-        table = ColumnarFile(file, _names(file), partial(_batches, file), asked, given)
+        table = ColumnarFile(where, _names(where), partial(_batches, where), asked, given)
         if table.columns().symbol is None:
             one_file_each(path, symbols)
         yield from table.bars()
 
 
-def _names(file: Path) -> tuple[str, ...]:
+def _names(where: Place) -> tuple[str, ...]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        return tuple(pq.read_schema(file).names)
+        return tuple(pq.read_schema(where.path).names)
     except (pa.ArrowException, OSError) as cause:
-        raise _not_whole(file, cause) from cause
+        raise _not_whole(where, cause) from cause
 
 
-def _batches(file: Path, wanted: list[str]) -> Iterator[pa.RecordBatch]:
+def _batches(where: Place, wanted: list[str]) -> Iterator[pa.RecordBatch]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        with pq.ParquetFile(file) as whole:
+        # Its own default is to read the whole file ahead.
+        with pq.ParquetFile(where.path, pre_buffer=False, buffer_size=BUFFER) as whole:
             yield from whole.iter_batches(ROWS, columns=wanted)
     except (pa.ArrowException, OSError) as cause:
-        raise _not_whole(file, cause) from cause
+        raise _not_whole(where, cause) from cause
 
 
-def _not_whole(file: Path, cause: Exception) -> UnreadableFile:
-    return UnreadableFile(file, f"is not a whole Parquet file ({cause})", "Write or copy it again")
+def _not_whole(where: Place, cause: Exception) -> UnreadableFile:
+    return UnreadableFile(where, f"is not a whole Parquet file ({cause})", "Write or copy it again")

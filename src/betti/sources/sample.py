@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from betti.errors import BadParam, MissingFile, UnknownName
+from betti.sources._files import Place
 from betti.sources._table import to_bars
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def fetch(symbols: tuple[str, ...], interval: str, until: pd.Timestamp) -> Itera
         file = _data_folder() / FILES[symbol]
         raw = pd.read_csv(file, usecols=["Date", "Open", "High", "Low", "Close", "Volume"])
         raw["timestamp"] = pd.to_datetime(raw.pop("Date"), format="%m/%d/%Y", utc=True)
-        yield to_bars(raw, symbol, file, columns={}, unit=None, timezone=None)
+        yield to_bars(raw, symbol, Place(file, symbol), columns={}, unit=None, timezone=None)
 
 
 def _data_folder() -> Path:

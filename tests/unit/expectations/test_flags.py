@@ -70,6 +70,11 @@ def repeated(bars: pd.DataFrame) -> pd.DataFrame:
     return bars
 
 
+def shifted(bars: pd.DataFrame) -> pd.DataFrame:
+    bars.loc[AT, "timestamp"] += pd.Timedelta("3min")
+    return bars
+
+
 def flat(bars: pd.DataFrame) -> pd.DataFrame:
     bars.loc[AT, ["open", "high", "low"]] = bars.loc[AT, "close"]
     return bars
@@ -100,6 +105,7 @@ FAULTS = {
     "opens that repeat": (stale, "stale_opens", 30.0),
     "a block twice": (repeated, "repeated_bars", 20.0),
     "a flat bar": (flat, "flat_bars", 0.0),
+    "a bar off the grid": (shifted, "off_grid", 180.0),
     "thousands from here on": (scaled(1000.0, ["volume"]), "volume_units", None),
     "a thousandth from here on": (scaled(0.001, ["volume"]), "volume_units", None),
     "one bar a thousandfold": (scaled(1000.0, ["volume"], AT + 1), "volume_units", None),
@@ -110,6 +116,8 @@ FAULTS = {
 BESIDES = {"ten times": {"split_like"}, "a 1:10 split": {"unit_change"}, "cents for dollars": {"split_like"},
            "dollars for cents": {"split_like"}}  # fmt: skip
 
+BARS_APART = {"one price for hours": 1, "a bar off the grid": 0.2}
+
 
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("seed", [0, 1])
@@ -118,9 +126,28 @@ def test_a_fault_is_seen_where_it_lies_and_by_its_rule_alone(fault, seed):
     found = flagged(damage(walk(seed=seed)))
     assert set(found.counts) == {rule} | BESIDES.get(fault, set())
     (row,) = found.rows[found.rows["rule"] == rule].itertuples()
-    assert abs((row.timestamp - walk()["timestamp"][AT]) / pd.Timedelta("15min")) <= (1 if "one price" in fault else 0)
+    assert abs((row.timestamp - walk()["timestamp"][AT]) / pd.Timedelta("15min")) <= BARS_APART.get(fault, 0)
     if value is not None:
         assert row.value == pytest.approx(value, rel=0.06, abs=1e-12)
+
+
+NEW_YORK = pd.date_range("2020-01-01", periods=ROWS, freq="1D", tz="America/New_York")
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        NEW_YORK,
+        NEW_YORK + pd.Timedelta("18h"),
+        pd.date_range("1900-01-01", periods=ROWS, freq="MS", tz="UTC"),
+        pd.date_range("2020-01-01", periods=ROWS, freq="4h", tz="America/New_York"),
+        pd.DatetimeIndex(np.sort(np.random.default_rng(0).integers(0, 10**16, ROWS)), tz="UTC"),
+    ],
+    ids=["days that begin at midnight in New York", "evening sessions", "months", "four hours", "trades at any time"],
+)
+def test_bars_that_begin_where_others_do_are_on_the_grid(times):
+    bars = walk().assign(timestamp=times.tz_convert("UTC").as_unit("us"))
+    assert "off_grid" not in flagged(bars).counts
 
 
 def test_jumps_are_those_beyond_the_knob():
@@ -207,7 +234,8 @@ def test_bars_are_not_changed_and_flags_are_the_same_again():
     pd.testing.assert_frame_equal(first.rows, second.rows)
 
 
-LOCAL = {"jumps", "unit_change", "split_like", "spikes", "flat_bars", "volume_units", "zero_volume", "missing_volume"}
+LOCAL = {"jumps", "unit_change", "split_like", "spikes", "flat_bars", "off_grid", "volume_units", "zero_volume",
+         "missing_volume"}  # fmt: skip
 
 
 @settings(max_examples=15, deadline=None)

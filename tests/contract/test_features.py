@@ -30,7 +30,11 @@ TIMES = 10  # bars after which the future is cut off
 # What is known of families that are here; one that is not named is held to the rules alone.
 PRICE_SCALE_FREE = {"bars", "candle", "complexity", "technical", "topology", "wavelet"}
 NEEDS_VOLUME = {
-    "technical": {"mfi_14", "obv_20", "cmf_20", "vwap_distance_20", "volume_z_20", "volume_ratio_5_20"},
+    "technical": {
+        *("mfi_14", "obv_20", "obv_60", "cmf_20", "vwap_distance_20", "vwap_distance_60", "volume_z_20", "volume_z_60"),
+        *("volume_ratio_5_20", "buy_volume_20", "sell_volume_20", "delta_20"),
+        *("cumulative_delta_20", "cumulative_delta_60"),
+    },
     "complexity": {"volume_price_alignment"},
     "bars": {"volume", "buy_volume", "sell_volume", "delta", "cumulative_delta"},
     "microstructure": {

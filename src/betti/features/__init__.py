@@ -104,8 +104,10 @@ class FeatureFamily:
         if len(bad):
             row, column = bad[0]
             raise NotFinite(f"{self.name}__{raw.columns[column]}", bars["timestamp"].iloc[row])
-        names = [f"{self.name}__{column}" for column in raw.columns]
-        return counts.attach(type(bars)(numbers + np.float32(0), columns=names, index=bars.index), counts.of(raw))
+        numbers += np.float32(0)  # -0.0 becomes 0.0
+        names, counted = [f"{self.name}__{column}" for column in raw.columns], counts.of(raw)
+        del raw  # a million rows of a hundred columns are most of what is held here
+        return counts.attach(type(bars)(numbers, columns=names, index=bars.index, copy=False), counted)
 
 
 def family(name: str) -> FeatureFamily:

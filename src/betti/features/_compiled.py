@@ -18,6 +18,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def compiled(function: F) -> F:
-    """Machine code for a function of arrays and numbers: IEEE arithmetic in the order written, no interpreter lock."""
+    """Machine code for a function of arrays and numbers: IEEE arithmetic in the order written, no interpreter lock.
+
+    A division by zero gives what IEEE says: the check for an error would forbid vector instructions.
+    """
     njit: Any = numba.njit  # its stub does not say that the signature stays
-    return cast("F", njit(cache=True, nogil=True, no_cfunc_wrapper=True)(function))
+    return cast("F", njit(cache=True, nogil=True, no_cfunc_wrapper=True, error_model="numpy")(function))

@@ -121,15 +121,16 @@ def run(root: Path, stage_name: str, item: str | None) -> None:
     params = _params.load(root)
     check(params, stage, item, root)
     values = knobs(params, stage, item, root)
-    arguments = [_read(entry, stage, item, params, root) for entry in inputs(stage)]
     module = importlib.import_module(f"betti.stages.{stage.name}")
-    sliced = getattr(module, "slices", None)
     if hasattr(module, "pieces"):
         _write_growing(stage, values, root)
-    elif hasattr(module, "judged"):
+        return
+    if hasattr(module, "judged"):
         _write_judged(stage, values, root)
-    elif sliced is not None:
-        _write_slices(stage, item, sliced(**values), values, arguments[0], root)
+        return
+    arguments = [_read(entry, stage, item, params, root) for entry in inputs(stage)]
+    if hasattr(module, "slices"):
+        _write_slices(stage, item, module.slices(**values), values, arguments[0], root)
     else:
         _write(stage, item, function(stage)(*arguments, **values), root)
 

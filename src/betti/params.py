@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
 
+from betti.catalog import symbol_folder
 from betti.errors import BadParam, MissingFile, UnknownName, UnreadableFile
 from betti.knobs import problem
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["ASOF", "FILE", "Params", "block", "clock", "items", "load", "until"]
 
 FILE, ASOF = "params.yaml", "asof.yaml"
+LONGEST_NAME = 200  # characters of a folder: file systems take 255
 
 ItemName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
 
@@ -35,13 +37,25 @@ class Ingest(_Block):
     """Where bars come from."""
 
     source: str = Field(description="a file in betti/sources")
-    symbols: list[str] = Field(min_length=1, description="markets to fetch")
+    symbols: list[str] = Field(min_length=1, description="markets to fetch, each once")
     interval: str = Field(pattern=r"^[1-9]\d*(m|h|d)$", description="bar length: 1m, 5m, 15m, 30m, 1h, 4h, 1d")
     options: dict[str, Any] = Field(description="the source's own options")
     resample: list[str] = Field(default=[], description="intervals to make of the bars; empty: the bars as they are")
     sessions: str | dict[str, Any] | None = Field(
         default=None, description="when the market is open, for coarser bars: null, XNYS, or zone, opens, closes"
     )
+
+
+    @field_validator("symbols")
+    @classmethod
+    def _namable(cls, symbols: list[str]) -> list[str]:
+        """Each once, and such that a folder can be called after it."""
+        for symbol in symbols:
+            if symbols.count(symbol) > 1:
+                raise ValueError(f"{symbol} stands there twice")
+            if not symbol or len(symbol_folder(symbol)) > LONGEST_NAME:
+                raise ValueError(f"'{symbol[:20]}' is empty, or too long to name a folder")
+        return symbols
 
 
 class Drift(_Block):

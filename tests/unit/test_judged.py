@@ -126,7 +126,7 @@ def test_a_volume_in_other_units_since_the_accepted_run_is_told(tmp_path):
 def test_it_stops_the_run_where_the_knob_says_so(tmp_path):
     bars = random_bars(1000)
     root = repository(tmp_path, thousandfold(bars, 900), str(bars["timestamp"].iloc[899]), drift={"psi_stop": 2.0})
-    with pytest.raises(Drifted, match=r"data/2_clean: 1 columns moved too far .*AAA volume"):
+    with pytest.raises(Drifted, match=r"clean bars: 1 columns moved too far .*AAA volume"):
         binding.run(root, "validate", None)
     assert not (root / "data/2_clean").exists()
 

@@ -70,6 +70,9 @@ def test_the_knobs_are_frozen():
     [
         ("ingest.interval", "1 day", "ingest.interval"),
         ("ingest.symbols", [], "ingest.symbols"),
+        ("ingest.symbols", ["NASDAQ", "SP500", "NASDAQ"], "ingest.symbols"),
+        ("ingest.symbols", ["NASDAQ", ""], "ingest.symbols"),
+        ("ingest.symbols", ["NASDAQ", "X" * 300], "ingest.symbols"),
         ("validate.max_quarantined_share", 1.5, "validate.max_quarantined_share"),
         ("validate.max_quarantined_share", "few", "validate.max_quarantined_share"),
         ("evaluate.repetitions", 10, "evaluate.repetitions"),

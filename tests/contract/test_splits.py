@@ -25,7 +25,7 @@ some_labels = st.builds(
 
 
 def test_the_schemes_that_ship_are_registered_and_import():
-    assert "walk_forward" in splits.FOLDER.names()
+    assert {"combinatorial", "three_way", "walk_forward"} <= set(splits.FOLDER.names())
     assert "purge" not in splits.FOLDER.names(), "the purge is what schemes share, not a scheme"
     assert splits.FOLDER.failures() == {}
 
@@ -35,6 +35,13 @@ def test_the_schemes_that_ship_are_registered_and_import():
 @given(labels=some_labels)
 def test_no_train_or_valid_span_overlaps_a_test_span(scheme, labels):
     check_split(labels, splits.split(scheme, labels))
+
+
+@every_scheme
+@few
+@given(labels=some_labels, days=st.integers(0, 15))
+def test_what_is_learnt_keeps_the_embargo_in_time(scheme, labels, days):
+    check_split(labels, splits.split(scheme, labels, embargo=f"{days}D"), f"{days}D")
 
 
 @every_scheme
@@ -107,3 +114,10 @@ def test_the_checker_catches_a_splitter_that_leaks(leaky):
     labels = spans(3, rows=100, longest=20)
     with pytest.raises(AssertionError, match=r"overlaps|role"):
         check_split(labels, leaky(labels))
+
+
+@every_scheme
+def test_the_checker_catches_an_embargo_that_is_too_short(scheme):
+    labels = spans(3, rows=100, longest=2)
+    with pytest.raises(AssertionError, match="within the embargo"):
+        check_split(labels, splits.split(scheme, labels, embargo="3D"), "5D")

@@ -1,14 +1,15 @@
-"""Windows are views that never cross from one market into another."""
+"""Windows are views that never cross from one market into another, nor a gap."""
 
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from betti.errors import BadModelInput
-from betti.windows import Windows, complete
+from betti.windows import DAY, NamedInputs, Rows, Windows, breaks, complete, usual_step
 
 
 def matrix(rows: int, features: int = 3) -> np.ndarray:
@@ -54,19 +55,56 @@ def test_no_windows_are_fine():
     assert windows[:].shape == (0, 5, 3)
 
 
+def literal(values: np.ndarray, ends: np.ndarray, length: int) -> np.ndarray:
+    """Windows cut one by one."""
+    cut = [values[end - length + 1 : end + 1] for end in ends]
+    return np.stack(cut) if cut else np.empty((0, length, values.shape[1]), dtype="float32")
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    rows=st.integers(1, 30),
+    columns=st.tuples(st.integers(0, 3), st.integers(1, 4)),
+    length=st.integers(1, 8),
+    data=st.data(),
+)
+def test_windows_equal_literal_slices(rows, columns, length, data):
+    first, width = columns
+    values = matrix(rows, 8)[:, first : first + width]  # a view: other inputs lie beside it in the same table
+    possible = range(length - 1, rows)
+    ends = np.array(data.draw(st.lists(st.sampled_from(possible), max_size=10)) if possible else [], dtype="int64")
+    windows = Windows(values, ends, length)
+    wanted = literal(values, ends, length)
+    np.testing.assert_array_equal(windows[:], wanted)
+    picked = np.array(data.draw(st.permutations(range(len(ends)))), dtype="int64")[: len(ends) // 2]
+    np.testing.assert_array_equal(windows[picked], wanted[picked])
+    np.testing.assert_array_equal(windows.take(picked)[:], wanted[picked])
+    mask = np.isin(np.arange(len(ends)), picked)
+    np.testing.assert_array_equal(windows[mask], wanted[mask])
+
+
+def test_a_window_of_no_rows_is_refused():
+    with pytest.raises(BadModelInput, match="a length of 0"):
+        Windows(matrix(10), np.array([5]), length=0)
+
+
 markets = st.lists(st.tuples(st.sampled_from("ABC"), st.lists(st.booleans(), min_size=1, max_size=12)), max_size=5)
 
 
-@settings(max_examples=40, deadline=None)
-@given(markets=markets, length=st.integers(1, 6))
-def test_complete_equals_a_literal_loop(markets, length):
+@settings(max_examples=60, deadline=None)
+@given(markets=markets, length=st.integers(1, 6), data=st.data())
+def test_complete_equals_a_literal_loop(markets, length, data):
     symbols = np.array([f"{name}{i}" for i, (name, rows) in enumerate(markets) for _ in rows], dtype=object)
     finite = np.array([value for _, rows in markets for value in rows], dtype=bool)
-    expected = []
+    broken = np.array(data.draw(st.lists(st.booleans(), min_size=len(symbols), max_size=len(symbols))), dtype=bool)
+    whole, unbroken = [], []
     for row in range(len(symbols)):
         window = range(row - length + 1, row + 1)
-        expected.append(window[0] >= 0 and all(finite[i] and symbols[i] == symbols[row] for i in window))
-    assert complete(symbols, finite, length).tolist() == expected
+        fits = window[0] >= 0 and all(finite[i] and symbols[i] == symbols[row] for i in window)
+        whole.append(fits)
+        unbroken.append(fits and not any(broken[i] for i in window[1:]))
+    assert complete(symbols, finite, length).tolist() == whole
+    assert complete(symbols, finite, length, broken).tolist() == unbroken
 
 
 @settings(max_examples=40, deadline=None)
@@ -80,3 +118,110 @@ def test_each_window_holds_consecutive_rows_of_one_symbol_up_to_its_end(sizes, l
     for end, window in zip(ends, windows[:], strict=True):
         assert set(window[:, 0]) == {values[end, 0]}
         assert window[:, 1].tolist() == list(range(end - length + 1, end + 1))
+
+
+# --- gaps
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    steps=st.lists(st.lists(st.integers(1, 9), max_size=12), min_size=1, max_size=3),
+    longest=st.integers(1, 9),
+    length=st.integers(1, 5),
+)
+def test_no_window_crosses_a_gap_or_a_symbol(steps, longest, length):
+    symbols = np.concatenate([np.full(len(mine) + 1, f"S{i}", dtype=object) for i, mine in enumerate(steps)])
+    times = np.concatenate([np.cumsum([0, *mine]) for mine in steps])
+    ends = np.flatnonzero(complete(symbols, np.ones(len(times), dtype=bool), length, breaks(symbols, times, longest)))
+    wanted = []
+    for end in range(length - 1, len(times)):
+        window = slice(end - length + 1, end + 1)
+        if len(set(symbols[window])) == 1 and (np.diff(times[window]) <= longest).all():
+            wanted.append(end)
+    assert ends.tolist() == wanted
+
+
+def stamps(index: pd.DatetimeIndex) -> np.ndarray:
+    return index.as_unit("us").asi8
+
+
+def one(times: np.ndarray) -> np.ndarray:
+    return np.full(len(times), "A", dtype=object)
+
+
+def test_a_week_without_trade_is_a_gap_and_a_holiday_is_none():
+    """September 2001: the New York exchanges closed after Monday the 10th and opened on Monday the 17th."""
+    days = pd.bdate_range("2001-01-01", "2001-12-31", tz="UTC")
+    holidays = pd.to_datetime(["2001-01-15", "2001-02-19", "2001-04-13", "2001-05-28", "2001-11-22"], utc=True)
+    closed = pd.date_range("2001-09-11", "2001-09-14", tz="UTC")
+    open_days = days.difference(holidays).difference(closed)
+    times = stamps(open_days)
+    assert usual_step(one(times), times) == 3 * DAY
+    after = open_days[breaks(one(times), times, 2 * usual_step(one(times), times))]
+    assert after.strftime("%Y-%m-%d").tolist() == ["2001-01-01", "2001-09-17"]
+
+
+def test_sessions_may_shift_with_the_clocks():
+    """Half-hour bars in New York over both changes of 2021: nights and weekends in UTC differ by an hour."""
+    days = pd.bdate_range("2021-02-01", "2021-12-31")
+    local = pd.DatetimeIndex([day + pd.Timedelta(minutes=570 + 30 * bar) for day in days for bar in range(13)])
+    times = stamps(local.tz_localize("America/New_York").tz_convert("UTC"))
+    assert np.flatnonzero(breaks(one(times), times, 2 * usual_step(one(times), times))).tolist() == [0]
+
+
+def test_where_trade_never_stops_two_missing_bars_are_a_gap():
+    whole = pd.date_range("2021-01-01", periods=9000, freq="15min", tz="UTC")
+    times = stamps(whole.delete([4000, 6000, 6001]))
+    longest = 2 * usual_step(one(times), times)
+    assert np.flatnonzero(breaks(one(times), times, longest)).tolist() == [0, 5999]
+
+
+def test_the_usual_step_is_that_of_the_market_that_rests_longest():
+    daily, always = (
+        stamps(pd.DatetimeIndex(days))
+        for days in (pd.bdate_range("2021-01-01", periods=200), pd.date_range("2021-01-01", periods=200))
+    )
+    symbols = np.repeat(["A", "B"], 200).astype(object)
+    assert usual_step(symbols, np.concatenate([always, daily])) == 3 * DAY
+    assert usual_step(symbols[:200], always) == DAY
+
+
+def test_short_tables_have_a_usual_step_too():
+    assert usual_step(one(np.array([], dtype="int64")), np.array([], dtype="int64")) == 0
+    assert usual_step(one(np.array([5])), np.array([5])) == 0
+    assert usual_step(one(np.array([0, 7, 9])), np.array([0, 7, 9])) == 7
+
+
+# --- several inputs
+
+
+def test_single_rows_are_views_too():
+    values = matrix(6)
+    rows = Rows(values, np.array([5, 0, 3]))
+    assert rows.shape == (3, 3)
+    np.testing.assert_array_equal(rows[:], values[[5, 0, 3]])
+    fewer = rows.take(np.array([2, 0]))
+    assert fewer.values is values
+    np.testing.assert_array_equal(fewer[:], values[[3, 5]])
+    with pytest.raises(BadModelInput, match="outside its matrix"):
+        Rows(values, np.array([6]))
+
+
+def test_named_inputs_belong_to_the_same_decisions():
+    values = matrix(10, 5)
+    ends = np.array([4, 6, 9])
+    inputs = NamedInputs(
+        {"bars": Windows(values[:, :2], ends, 4), "topology": Rows(values[:, 2:], ends), "own": values[ends]}
+    )
+    assert (list(inputs), len(inputs), inputs.rows) == (["bars", "topology", "own"], 3, 3)
+    fewer = inputs.take(np.array([2, 1]))
+    np.testing.assert_array_equal(fewer["bars"][:], literal(values[:, :2], np.array([9, 6]), 4))
+    np.testing.assert_array_equal(fewer["topology"][:], values[[9, 6], 2:])
+    np.testing.assert_array_equal(fewer["own"], values[[9, 6]])
+    assert np.shares_memory(fewer["bars"].values, values)
+
+
+@pytest.mark.parametrize("parts", [{}, {"one": matrix(3), "other": matrix(4)}])
+def test_named_inputs_of_other_rows_are_refused(parts):
+    with pytest.raises(BadModelInput, match="rows by name"):
+        NamedInputs(parts)

@@ -9,6 +9,7 @@ neither a crash nor the fault itself sets its own limit. What does not belong he
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -106,6 +107,8 @@ def flags(
     found: dict[str, int] = {}
     kept = []
     for table in tables:
+        if table.empty:
+            continue
         inside = _between(table, since, before)
         found.update({str(rule): int(n) for rule, n in inside["rule"].value_counts().items()})
         legal = len(table) == len(bars) and table["rule"].isin(["zero_volume", "missing_volume"]).all()
@@ -144,7 +147,9 @@ def combined(parts: Iterable[Flagged]) -> Flagged:
 
 def _stacked(tables: list[pd.DataFrame]) -> pd.DataFrame:
     """One table of several; those without rows are left out, for their columns have no types."""
-    filled = [table for table in tables if len(table)] or tables[:1]
+    filled = [table for table in tables if len(table)]
+    if not filled:
+        return _none()
     return (
         pd.concat(filled, ignore_index=True)
         .sort_values(["rule", "symbol", "timestamp"], kind="stable")
@@ -154,8 +159,17 @@ def _stacked(tables: list[pd.DataFrame]) -> pd.DataFrame:
 
 def _table(bars: pd.DataFrame, rule: str, at: NDArray[np.intp], value: Floats, usual: Floats) -> pd.DataFrame:
     """The bars at these positions; `value` and `usual` belong to them one by one."""
+    if not len(at):
+        return _none()
     key = bars[["timestamp", "symbol"]].iloc[at].reset_index(drop=True)
     return key.assign(rule=rule, value=value, usual=usual)[list(COLUMNS)]
+
+
+@cache
+def _none() -> pd.DataFrame:
+    """A table without rows. Most rules find nothing, and with hundreds of markets making it anew would take long."""
+    types = {"timestamp": "datetime64[us, UTC]", "symbol": "str", "rule": "str", "value": "float64", "usual": "float64"}
+    return pd.DataFrame({name: pd.Series(dtype=type_) for name, type_ in types.items()})
 
 
 def _log(bars: pd.DataFrame, column: str) -> Floats:
@@ -291,10 +305,9 @@ def stale_years(bars: pd.DataFrame, history: pd.DataFrame | None = None) -> pd.D
         history: the same rows with those before them, so that the first has a close before it.
     """
     whole = bars if history is None else history
-    stale = pd.Series(_stale(whole), index=whole.index).loc[bars.index]
-    key = [bars["symbol"].rename("symbol"), bars["timestamp"].dt.year.rename("year")]
-    counted = stale.groupby(key, sort=True).agg(["size", "sum"]).rename(columns={"size": "bars", "sum": "stale"})
-    return counted.reset_index().astype({"bars": "int64", "stale": "int64"})
+    stale = pd.Series(_stale(whole), index=whole.index).loc[bars.index].to_numpy()
+    counted = pd.DataFrame({"symbol": bars["symbol"], "year": bars["timestamp"].dt.year, "bars": 1, "stale": stale})
+    return counted.groupby(["symbol", "year"], as_index=False)[["bars", "stale"]].sum().astype({"year": "int32"})
 
 
 def _stale(bars: pd.DataFrame) -> Bools:

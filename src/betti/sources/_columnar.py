@@ -6,27 +6,61 @@ What does not belong here: opening files, options of one source.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, Protocol
 
-from betti.errors import BadBars
 from betti.sources._columns import find_columns
-from betti.sources._table import assembled, named, no_rows
+from betti.sources._files import Place
+from betti.sources._table import assembled, by_file, check_found, named, one_file_each
 from betti.sources._times import find_clock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
     import pandas as pd
     import pyarrow as pa
 
     from betti.sources._columns import Columns, Given
-    from betti.sources._files import Place
     from betti.sources._table import Asked
 
-__all__ = ["ROWS", "ColumnarFile"]
+__all__ = ["ROWS", "ColumnarFile", "Format", "fetched"]
 
 ROWS = 2**18  # of a batch
 HEAD = 2000  # rows that tell how times are written
+
+
+class Format(Protocol):
+    """A file format: how one of its files is opened. Both raise UnreadableFile where it is not whole."""
+
+    def names(self, where: Place) -> tuple[str, ...]:
+        """All columns of the file, in order."""
+
+    def batches(self, where: Place, wanted: list[str]) -> Iterator[pa.RecordBatch]:
+        """These columns alone, from the beginning, at most `ROWS` rows at a time."""
+
+
+def fetched(
+    kind: Format, path: str, symbols: tuple[str, ...], interval: str, markets: Mapping[str, str] | None, given: Given
+) -> Iterator[pd.DataFrame]:
+    """The bars of these symbols; a file that holds several is read once.
+
+    Args:
+        kind: how a file is opened.
+        path: pattern of the files' names.
+        symbols: markets wanted.
+        interval: their bar length.
+        markets: our symbol -> the file's name for it.
+        given: what its columns and times are.
+
+    Raises:
+        MissingFile, UnreadableFile, UnknownName, BadBars, BadParam: what was found instead of bars.
+    """
+    for file, asked in by_file(path, symbols, interval, markets).items():
+        table = ColumnarFile(file, kind, asked, given)
+        if table.columns.symbol is None:
+            one_file_each(path, symbols)
+        yield from table.bars()
 
 
 @dataclass(frozen=True)
@@ -34,19 +68,28 @@ class ColumnarFile:
     """One file of typed columns.
 
     Attributes:
-        where: the file, and how an error names it.
-        names: of all its columns, in order.
-        batches: `batches(names)` reads these columns alone, from the beginning, at most `ROWS` rows at a time.
-        asked: the market and the bar length wanted.
+        path: the file.
+        kind: how it is opened.
+        asked: the markets and the bar length wanted; several where the file has a column of them.
         given: what its columns and times are.
     """
 
-    where: Place
-    names: tuple[str, ...]
-    batches: Callable[[list[str]], Iterator[pa.RecordBatch]]
-    asked: Asked
+    path: Path
+    kind: Format
+    asked: tuple[Asked, ...]
     given: Given
 
+    @property
+    def where(self) -> Place:
+        """How an error names it."""
+        return Place(self.path, self.asked[0].symbol)
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Its columns in order."""
+        return self.kind.names(self.where)
+
+    @cached_property
     def columns(self) -> Columns:
         """Which column is which.
 
@@ -56,39 +99,35 @@ class ColumnarFile:
         return find_columns(self.names, self.where, self.given)
 
     def bars(self) -> Iterator[pd.DataFrame]:
-        """The bars of the market asked for, batch by batch.
+        """The bars of the markets asked for, batch by batch, each piece of one market.
 
         Raises:
-            UnknownName: the file has a column of markets, and the one asked for is not in it.
+            UnknownName: the file has a column of markets, and one asked for is not in it.
             BadBars, BadParam: what was found instead of bars; the row is named as a line, the first is 1.
         """
         seen: set[str] = set()
-        found = False
-        columns, clock = self.columns(), None
-        for rows in self._rows(columns):
+        found: set[str] = set()
+        clock = None
+        for rows in self._rows():
             if clock is None:
-                clock = find_clock(rows["timestamp"].head(HEAD), self.where, self.given, self._times(columns))
-            piece = assembled(rows, self.asked, clock, self.where, closes=columns.closes, seen=seen)
-            if len(piece):
-                found = True
+                clock = find_clock(rows["timestamp"].head(HEAD), self.where, self.given, self._times())
+            for piece in assembled(rows, self.asked, clock, self.path, closes=self.columns.closes, seen=seen):
+                found.add(str(piece["symbol"].iloc[0]))
                 yield piece
-        if clock is None:
-            raise BadBars(self.where, "a header and no rows", "Check that the export is complete")
-        if not found:
-            raise no_rows(self.where, self.asked, seen)
+        check_found(self.path, self.asked, found, seen)
 
-    def _rows(self, columns: Columns) -> Iterator[pd.DataFrame]:
+    def _rows(self) -> Iterator[pd.DataFrame]:
         """Rows under the names of bars, indexed by their number in the file."""
         import pandas as pd
 
-        wanted = [self.names[position] for position in columns.positions]
+        wanted = [self.names[position] for position in self.columns.positions]
         here = find_columns(wanted, self.where, self.given)  # the same columns, where they stand in a batch
         first = 1
-        for batch in self.batches(wanted):
+        for batch in self.kind.batches(self.where, wanted):
             if batch.num_rows:
                 raw = batch.to_pandas(ignore_metadata=True)
                 yield named(raw.set_axis(pd.RangeIndex(first, first + len(raw))), here)
                 first += len(raw)
 
-    def _times(self, columns: Columns) -> Iterator[pd.Series]:
-        return (rows["timestamp"] for rows in self._rows(columns))
+    def _times(self) -> Iterator[pd.Series]:
+        return (rows["timestamp"] for rows in self._rows())

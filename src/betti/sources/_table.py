@@ -12,19 +12,31 @@ from betti.errors import BadBars, BettiError, UnknownName
 from betti.schemas import BARS
 from betti.sources._cells import numbers, texts
 from betti.sources._columns import Given, find_columns
-from betti.sources._files import file_for, files_for, one_file_each
+from betti.sources._files import Place, file_for, files_for, one_file_each
 from betti.sources._times import EPOCH_UNITS, find_clock, opened, read_times
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
 
     import pandas as pd
 
     from betti.sources._columns import Columns
-    from betti.sources._files import Place
     from betti.sources._times import Clock
 
-__all__ = ["EPOCH_UNITS", "Asked", "assembled", "file_for", "files_for", "named", "no_rows", "one_file_each", "to_bars"]
+__all__ = [
+    "EPOCH_UNITS",
+    "Asked",
+    "assembled",
+    "by_file",
+    "check_found",
+    "file_for",
+    "files_for",
+    "named",
+    "no_rows",
+    "one_file_each",
+    "to_bars",
+]
 
 MOST_MARKETS = 1000  # of a file, remembered to name them where the one asked for is not there
 
@@ -71,7 +83,7 @@ def to_bars(
     counts = raw.index if pd.api.types.is_integer_dtype(raw.index.dtype) else pd.RangeIndex(len(raw))
     rows = named(raw.set_axis(counts + first_line, axis=0), found).drop(columns="symbol", errors="ignore")
     clock = find_clock(rows["timestamp"], where, given)
-    return assembled(rows, Asked(symbol, symbol, ""), clock, where, closes=False, seen=set())
+    return _bars(rows, Asked(symbol, symbol, ""), clock, where, closes=False)
 
 
 def named(raw: pd.DataFrame, columns: Columns) -> pd.DataFrame:
@@ -88,30 +100,42 @@ def named(raw: pd.DataFrame, columns: Columns) -> pd.DataFrame:
 
 
 def assembled(
-    rows: pd.DataFrame, asked: Asked, clock: Clock, where: object, *, closes: bool, seen: set[str]
-) -> pd.DataFrame:
-    """Bars from rows under the names of bars, those of the market asked for alone where rows name theirs.
+    rows: pd.DataFrame, asked: Sequence[Asked], clock: Clock, path: Path, *, closes: bool, seen: set[str]
+) -> list[pd.DataFrame]:
+    """Bars of each market asked for from rows under the names of bars; of all rows where these name no market.
 
     Args:
         rows: `timestamp` as the source writes it, optional `symbol`, and the other columns; indexed by line.
-        asked: the market and the bar length.
+        asked: the markets and the bar length; several only where rows name theirs.
         clock: how times are written.
-        where: what to call the table in an error.
+        path: what to call the table in an error.
         closes: the times are those of the bars' closes.
         seen: gets the markets that the rows name.
+
+    Returns:
+        One table per market that has a row, in the order asked.
 
     Raises:
         BadBars: a price is not a number, a time is not a time; the line is named.
     """
+    if "symbol" not in rows:
+        found = [_bars(rows, one, clock, Place(path, one.symbol), closes=closes) for one in asked]
+        return [bars for bars in found if len(bars)]
+    markets = texts(rows["symbol"])
+    if len(seen) < MOST_MARKETS:
+        seen.update(markets.unique())
+    places = rows.groupby(markets.to_numpy(dtype=object), sort=False).indices
+    return [
+        _bars(rows.iloc[places[one.market]], one, clock, Place(path, one.symbol), closes=closes)
+        for one in asked
+        if one.market in places
+    ]
+
+
+def _bars(rows: pd.DataFrame, asked: Asked, clock: Clock, where: object, *, closes: bool) -> pd.DataFrame:
+    """Bars of one market from its rows."""
     import pandas as pd
 
-    if "symbol" in rows:
-        markets = texts(rows["symbol"])
-        if len(seen) < MOST_MARKETS:
-            seen.update(markets.unique())
-        rows = rows[markets == asked.market]
-        if rows.empty:
-            return rows
     times = read_times(rows["timestamp"], clock, where)
     bars = pd.DataFrame({"timestamp": opened(times, asked.interval) if closes else times})
     bars.insert(1, "symbol", asked.symbol)
@@ -119,6 +143,34 @@ def assembled(
         if name in rows:
             bars[name] = numbers(rows[name], where, name)
     return bars.reset_index(drop=True)
+
+
+def by_file(
+    path: str, symbols: Sequence[str], interval: str, markets: Mapping[str, str] | None
+) -> dict[Path, tuple[Asked, ...]]:
+    """The files of these symbols, each with what is wanted of it.
+
+    Raises:
+        BadParam, MissingFile: as `file_for`.
+    """
+    found: dict[Path, tuple[Asked, ...]] = {}
+    for symbol in symbols:
+        file = file_for(path, symbol, interval)
+        found[file] = (*found.get(file, ()), Asked(symbol, (markets or {}).get(symbol, symbol), interval))
+    return found
+
+
+def check_found(path: Path, asked: Sequence[Asked], found: Iterable[str], seen: Iterable[str]) -> None:
+    """Refuse a file without a row of a market that was asked for.
+
+    Raises:
+        UnknownName: its rows name other markets.
+        BadBars: it has no rows.
+    """
+    there = set(found)
+    for one in asked:
+        if one.symbol not in there:
+            raise no_rows(Place(path, one.symbol), one, seen)
 
 
 def no_rows(where: Place, asked: Asked, seen: Iterable[str]) -> BettiError:

@@ -15,7 +15,7 @@ from betti.sources._columns import find_columns
 from betti.sources._files import Block, Place, blocks
 from betti.sources._layout import find_layout
 from betti.sources._rows import careful, fast
-from betti.sources._table import Asked, assembled, no_rows
+from betti.sources._table import assembled, check_found, no_rows
 from betti.sources._times import find_clock
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from betti.sources._columns import Columns, Given
     from betti.sources._layout import Layout, Look
+    from betti.sources._table import Asked
     from betti.sources._times import Clock
 
 __all__ = ["TextFile"]
@@ -41,25 +42,25 @@ class TextFile:
 
     Attributes:
         path: the file.
-        asked: the market and the bar length wanted.
+        asked: the markets and the bar length wanted; several where the file has a column of them.
         look: how its rows are laid out.
         given: what its columns and times are.
     """
 
     path: Path
-    asked: Asked
+    asked: tuple[Asked, ...]
     look: Look
     given: Given
 
     @property
     def where(self) -> Place:
         """How an error names it."""
-        return Place(self.path, self.asked.symbol)
+        return Place(self.path, self.asked[0].symbol)
 
     @cached_property
     def layout(self) -> Layout:
         """The delimiter, the columns' names, the line of the first row."""
-        return find_layout(self.where, self.look, self.asked.market)
+        return find_layout(self.where, self.look, self.asked[0].market)
 
     @cached_property
     def columns(self) -> Columns:
@@ -82,27 +83,25 @@ class TextFile:
         return bool(self.layout.markets) or self.columns.symbol is not None
 
     def bars(self) -> Iterator[pd.DataFrame]:
-        """The bars of the market asked for, block by block.
+        """The bars of the markets asked for, block by block, each piece of one market.
 
         Raises:
-            UnknownName: the file names its markets, and the one asked for is not among them.
+            UnknownName: the file names its markets, and one asked for is not among them.
             BadBars, UnreadableFile, BadParam: what was found instead of bars; file, line and value are named.
         """
-        if self.layout.markets and self.asked.market not in self.layout.markets:
-            raise no_rows(self.where, self.asked, self.layout.markets)
+        if self.layout.markets and self.asked[0].market not in self.layout.markets:
+            raise no_rows(self.where, self.asked[0], self.layout.markets)
         seen: set[str] = set()
+        found: set[str] = set()
         self.clock  # noqa: B018 - asked for here, so that its fault is not taken for one of a block
         log.info("%s", self)
-        found = False
         for block in self._blocks():
-            piece = self._piece(block, seen)
-            if len(piece):
-                found = True
+            for piece in self._pieces(block, seen):
+                found.add(str(piece["symbol"].iloc[0]))
                 yield piece
-        if not found:
-            raise no_rows(self.where, self.asked, seen)
+        check_found(self.path, self.asked, found, seen)
 
-    def _piece(self, block: Block, seen: set[str]) -> pd.DataFrame:
+    def _pieces(self, block: Block, seen: set[str]) -> list[pd.DataFrame]:
         rows = fast(block, self.layout, self.columns)
         if rows is not None:
             try:
@@ -111,8 +110,8 @@ class TextFile:
                 pass
         return self._assembled(careful(block, self.layout, self.columns, self.where), seen)
 
-    def _assembled(self, rows: pd.DataFrame, seen: set[str]) -> pd.DataFrame:
-        return assembled(rows, self.asked, self.clock, self.where, closes=self.columns.closes, seen=seen)
+    def _assembled(self, rows: pd.DataFrame, seen: set[str]) -> list[pd.DataFrame]:
+        return assembled(rows, self.asked, self.clock, self.path, closes=self.columns.closes, seen=seen)
 
     def _blocks(self) -> Iterator[Block]:
         return blocks(self.where, self.layout.first_line)

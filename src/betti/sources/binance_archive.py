@@ -52,7 +52,7 @@ def fetch(
     """
     one_file_each(path, symbols)
     for symbol in symbols:
-        asked = Asked(symbol, symbol, interval)
+        asked = (Asked(symbol, symbol, interval),)
         for file in _once(files_for(path, symbol, interval)):
             klines = TextFile(file, asked, Look(",", "binance"), Given(stamped="open"))
             if "buy_volume" not in klines.columns.values:

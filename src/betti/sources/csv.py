@@ -11,7 +11,7 @@ from pydantic import Field
 
 from betti.sources._columns import Given
 from betti.sources._layout import Look
-from betti.sources._table import Asked, file_for, one_file_each
+from betti.sources._table import by_file, one_file_each
 from betti.sources._text import TextFile
 
 if TYPE_CHECKING:
@@ -73,9 +73,10 @@ def fetch(
         columns=columns or {}, unit=unit, timezone=timezone, time_format=time_format, day_first=day_first,
         stamped=stamped,
     )  # fmt: skip
-    for symbol in symbols:
-        asked = Asked(symbol, (markets or {}).get(symbol, symbol), interval)
-        file = TextFile(file_for(path, symbol, interval), asked, look, given)
+    for found, asked in by_file(path, symbols, interval, markets).items():
+        file = TextFile(found, asked, look, given)
         if not file.names_markets:
             one_file_each(path, symbols)
-        yield from file.bars()
+        # Markets that stand side by side in columns are read one by one.
+        for one in ((single,) for single in asked) if file.layout.markets else (asked,):
+            yield from TextFile(found, one, look, given).bars()

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from betti.errors import UnreadableFile
-from betti.sources._columnar import ROWS, ColumnarFile
+from betti.sources._columnar import ROWS, fetched
 from betti.sources._columns import Given
-from betti.sources._files import Place
-from betti.sources._table import Asked, file_for, one_file_each
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import pandas as pd
     import pyarrow as pa
+
+    from betti.sources._files import Place
 
 __all__ = ["fetch"]
 
@@ -59,36 +58,34 @@ def fetch(
         columns=columns or {}, unit=unit, timezone=timezone, time_format=time_format, day_first=day_first,
         stamped=stamped,
     )  # fmt: skip
-    for symbol in symbols:
-        where = Place(file_for(path, symbol, interval), symbol)
-        asked = Asked(symbol, (markets or {}).get(symbol, symbol), interval)
-        table = ColumnarFile(where, _names(where), partial(_batches, where), asked, given)
-        if table.columns().symbol is None:
-            one_file_each(path, symbols)
-        yield from table.bars()
+    yield from fetched(Feather(), path, symbols, interval, markets, given)
 
 
-def _names(where: Place) -> tuple[str, ...]:
-    import pyarrow as pa
+class Feather:
+    """Follows `betti.sources._columnar.Format`."""
 
-    try:
-        with pa.OSFile(str(where.path)) as opened, pa.ipc.open_file(opened) as whole:
-            return tuple(whole.schema.names)
-    except (pa.ArrowException, OSError) as cause:
-        raise _not_whole(where, cause) from cause
+    def names(self, where: Place) -> tuple[str, ...]:
+        """All columns of the file, in order."""
+        import pyarrow as pa
 
+        try:
+            with pa.OSFile(str(where.path)) as opened, pa.ipc.open_file(opened) as whole:
+                return tuple(whole.schema.names)
+        except (pa.ArrowException, OSError) as cause:
+            raise _not_whole(where, cause) from cause
 
-def _batches(where: Place, wanted: list[str]) -> Iterator[pa.RecordBatch]:
-    import pyarrow as pa
+    def batches(self, where: Place, wanted: list[str]) -> Iterator[pa.RecordBatch]:
+        """These columns alone, from the beginning, at most `ROWS` rows at a time."""
+        import pyarrow as pa
 
-    try:
-        with pa.OSFile(str(where.path)) as opened, pa.ipc.open_file(opened) as whole:
-            for number in range(whole.num_record_batches):
-                batch = whole.get_batch(number).select(wanted)
-                for start in range(0, batch.num_rows, ROWS):
-                    yield batch.slice(start, ROWS)
-    except (pa.ArrowException, OSError) as cause:
-        raise _not_whole(where, cause) from cause
+        try:
+            with pa.OSFile(str(where.path)) as opened, pa.ipc.open_file(opened) as whole:
+                for number in range(whole.num_record_batches):
+                    batch = whole.get_batch(number).select(wanted)
+                    for start in range(0, batch.num_rows, ROWS):
+                        yield batch.slice(start, ROWS)
+        except (pa.ArrowException, OSError) as cause:
+            raise _not_whole(where, cause) from cause
 
 
 def _not_whole(where: Place, cause: Exception) -> UnreadableFile:

@@ -60,7 +60,7 @@ def fetch(
     one_file_each(path, symbols)
     given = Given(timezone=timezone, hours_ahead=hours_ahead, prefer=_VOLUMES[volume])
     for symbol in symbols:
-        asked = Asked(symbol, symbol, interval)
+        asked = (Asked(symbol, symbol, interval),)
         file = TextFile(file_for(path, symbol, interval), asked, Look(names="metatrader"), given)
         _check_volume(file, volume)
         yield from file.bars()

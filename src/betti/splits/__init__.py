@@ -24,9 +24,14 @@ def split(scheme: str, labels: pd.DataFrame, /, **knobs: Any) -> pd.DataFrame:
     """Folds over labelled rows: `timestamp`, `symbol`, `fold`, `role`.
 
     Args:
-        scheme: a file in `betti/splits`, e.g. "walk_forward".
-        labels: a label table; only its key and span columns are read.
+        scheme: a file in `betti/splits`: "walk_forward", "combinatorial", "three_way".
+        labels: a label table; only its key and span columns are read. For a model that learns several labels, the
+            union of their spans (`betti.splits.purge.union_of_spans`).
         **knobs: the scheme's own, checked against its signature.
+
+    Returns:
+        One row per label and fold, by fold, symbol and time. `symbol` and `role` are categorical and `fold` is int16,
+        because there may be many folds of many rows; what is written has the types of the schema.
 
     Raises:
         UnknownName, BadParam: the scheme or a knob does not exist, or a value is out of range.

@@ -4,50 +4,113 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 
-from betti.windows import Windows
+from betti.windows import NamedInputs, Rows, Windows
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy as np
+    from numpy.typing import NDArray
     from torch import Generator, Tensor
 
     from betti.models._protocol import Inputs
 
-__all__ = ["Resident", "in_order", "shuffled"]
+__all__ = ["NamedResident", "Resident", "in_order", "shuffled"]
 
 
 class Resident:
-    """Model inputs on a device: the resident matrix and, for windows, where each one ends.
+    """Model inputs on a device: the resident matrix and, for `Windows` and `Rows`, which of its rows they are.
 
-    Memory is that of the matrix, not of n x length rows.
+    Memory is that of the matrix and of one number per window, not of n x length rows; on the CPU it is the inputs' own.
+
+    Attributes:
+        values: (rows, features), the whole matrix on the device.
     """
 
-    def __init__(self, inputs: Inputs, device: str) -> None:
-        self._ends: Tensor | None = None
-        self._offsets: Tensor | None = None
-        values = inputs
-        if isinstance(inputs, Windows):
-            values = inputs.values
-            self._ends = torch.from_numpy(inputs.ends).to(device)
-            self._offsets = torch.arange(1 - inputs.length, 1, device=device)
-        # torch shares memory with the array and wants it writable, though nothing here writes.
-        self._values = torch.from_numpy(np.require(values, requirements=["C", "W"])).to(device)
+    def __init__(self, inputs: Inputs | Rows, device: str, beside: Resident | None = None) -> None:
+        """Move the inputs to the device, but for a matrix that already lies there.
+
+        Args:
+            inputs: (n, features), (n, length, features), or views over a matrix.
+            device: where batches are gathered.
+            beside: inputs on the same device; the validation windows of a fold look into its training windows' matrix.
+        """
+        self._device = device
+        self._matrix = inputs.values if isinstance(inputs, Windows | Rows) else inputs
+        shares = beside is not None and beside._device == device and _same(beside._matrix, self._matrix)
+        self.values: Tensor = beside.values if beside is not None and shares else _tensor(self._matrix).to(device)
         self._rows = len(inputs)
+        self._source: Tensor = self.values
+        self._at: Tensor | None = None
+        self._reach = 0
+        if isinstance(inputs, Windows):
+            self._source = _every_window(self.values, inputs.length)
+            self._at, self._reach = _tensor(inputs.ends).to(device), inputs.length - 1
+        elif isinstance(inputs, Rows):
+            self._at = _tensor(inputs.at).to(device)
 
     def __len__(self) -> int:
         return self._rows
 
     def gather(self, rows: Tensor) -> Tensor:
         """(k, features) or (k, length, features) of these rows; `rows` lies on the same device."""
-        if self._ends is None or self._offsets is None:
-            return self._values[rows]
-        return self._values[self._ends[rows].unsqueeze(1) + self._offsets]
+        at = rows if self._at is None else self._at.index_select(0, rows) - self._reach
+        return self._source.index_select(0, at)
 
 
-def in_order(rows: int, size: int, device: str) -> list[Tensor]:
-    """Row numbers 0 .. rows - 1 in batches of `size`."""
-    return list(torch.split(torch.arange(rows, device=device), size))
+class NamedResident:
+    """Several named inputs on a device; a batch is a mapping of tensors."""
+
+    def __init__(self, inputs: NamedInputs, device: str, beside: NamedResident | None = None) -> None:
+        """Move each input as `Resident` does."""
+        others: dict[str, Resident] = {} if beside is None else beside._parts
+        self._parts: dict[str, Resident] = {
+            name: Resident(part, device, others.get(name)) for name, part in inputs.items()
+        }
+        self._rows = inputs.rows
+
+    def __len__(self) -> int:
+        return self._rows
+
+    def gather(self, rows: Tensor) -> dict[str, Tensor]:
+        """What `Resident.gather` gives of these rows, by name."""
+        return {name: part.gather(rows) for name, part in self._parts.items()}
+
+
+def _every_window(values: Tensor, length: int) -> Tensor:
+    """(rows - length + 1, length, features): all windows of a matrix as a view of it.
+
+    A window is one stretch of memory there, and `index_select` copies it as fast as memory allows; indexing with
+    brackets takes twice as long.
+    """
+    row, column = values.stride()
+    places = max(len(values) - length + 1, 0)
+    return values.as_strided((places, length, values.shape[1]), (row, row, column))
+
+
+def _tensor(values: NDArray[np.generic]) -> Tensor:
+    """A tensor of the array's own memory, or of a copy where it is laid out by columns: rows would be gathered slowly.
+
+    torch wants the memory writable, though nothing here writes.
+    """
+    by_rows = values.strides[-1] == values.itemsize and values.strides[0] > 0
+    return torch.from_numpy(values if by_rows and values.flags.writeable else values.copy(order="C"))
+
+
+def _same(one: NDArray[np.generic], other: NDArray[np.generic]) -> bool:
+    """Whether two arrays are the same numbers in the same memory."""
+    return one is other or (
+        one.__array_interface__["data"] == other.__array_interface__["data"]
+        and (one.shape, one.strides, one.dtype) == (other.shape, other.strides, other.dtype)
+    )
+
+
+def in_order(rows: int, size: int, device: str) -> Iterator[Tensor]:
+    """Row numbers 0 .. rows - 1 in batches of `size`; one empty batch of no rows."""
+    for first in range(0, max(rows, 1), size):
+        yield torch.arange(first, min(first + size, rows), device=device)
 
 
 def shuffled(rows: int, size: int, generator: Generator, device: str) -> list[Tensor]:

@@ -1,4 +1,4 @@
-"""Scale inputs by what the training rows showed: standard or robust. Plain numpy, stored as JSON.
+"""Scale inputs by what the training rows showed: standard, robust or none. Plain numpy, stored as JSON.
 
 What does not belong here: choosing the rows (`prepare.py`), and filling what is missing (NaN stays NaN).
 """
@@ -11,18 +11,24 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from betti.errors import BrokenArtifact
+from betti.errors import BadModelInput, BrokenArtifact, UnknownName
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-__all__ = ["Scaler", "fit_robust", "fit_scaler", "fit_standard"]
+__all__ = ["Scaler", "fit_kind", "fit_none", "fit_robust", "fit_scaler", "fit_standard"]
 
 FILE = "scaler.json"
 # A network sees no value further out than this many scale units: one wild bar must not saturate every gate.
 ROBUST_LIMIT = 10.0
+NONE = "none"
+# Trees do not care, foundation models scale by themselves, ensembles leave it to what they are made of.
+KIND_OF_FAMILY = {"neural": "robust", "boosting": NONE, "foundation": NONE, "ensemble": NONE}
+# Rows scaled together: in double precision a whole history would take twice its own memory once more, and again.
+BLOCK = 1 << 15
 
 
 @dataclass(frozen=True)
@@ -30,7 +36,7 @@ class Scaler:
     """(x - center) / scale per column, cut off at +- limit (infinite for the standard scaler).
 
     Attributes:
-        kind: "standard" or "robust".
+        kind: "standard", "robust" or "none".
         center: one number per column.
         scale: one positive number per column.
         limit: largest absolute value that comes out.
@@ -42,10 +48,15 @@ class Scaler:
     limit: float
 
     def transform(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(rows, columns) scaled, as float32; NaN stays NaN."""
-        scaled = (values.astype("float64") - np.array(self.center)) / np.array(self.scale)
-        limited: NDArray[np.float32] = np.clip(scaled, -self.limit, self.limit).astype("float32")
-        return limited
+        """(rows, columns) scaled, as float32; NaN stays NaN. The kind "none" gives back the values themselves."""
+        if self.kind == NONE:
+            return values
+        center, scale = np.array(self.center), np.array(self.scale)
+        scaled = np.empty(values.shape, dtype="float32")
+        for first in range(0, len(values), BLOCK):
+            block = (values[first : first + BLOCK].astype("float64") - center) / scale
+            scaled[first : first + BLOCK] = np.clip(block, -self.limit, self.limit, out=block)
+        return scaled
 
     def save(self, folder: Path) -> None:
         """Write `scaler.json`; equal scalers give equal bytes."""
@@ -76,8 +87,28 @@ class Scaler:
 
 
 def fit_scaler(family: str, rows: NDArray[np.float32]) -> Scaler:
-    """The scaler that a family of models takes, fitted on these rows: robust for "neural", standard for all others."""
-    return fit_robust(rows) if family == "neural" else fit_standard(rows)
+    """The scaler that a family of models takes, fitted on these rows: robust for "neural", standard for most others."""
+    return fit_kind(KIND_OF_FAMILY.get(family, "standard"), rows)
+
+
+def fit_kind(kind: str, rows: NDArray[np.float32]) -> Scaler:
+    """A scaler of this kind, fitted on the (rows, columns) that may be learnt from.
+
+    Args:
+        kind: "standard", "robust" or "none".
+        rows: training rows of one fold, and no others.
+
+    Raises:
+        UnknownName: another kind.
+        BadModelInput: no rows, or NaN or infinity in them.
+    """
+    if kind not in _FITS:
+        raise UnknownName("kind of scaling", kind, _FITS)
+    bad = int((~np.isfinite(rows)).any(axis=1).sum())
+    if bad or not len(rows):
+        found = f"{bad} of {len(rows)} training rows hold NaN or infinity" if bad else "there are no training rows"
+        raise BadModelInput(f"{kind} scaler", found, "Fit it on rows with complete inputs")
+    return _FITS[kind](rows)
 
 
 def fit_standard(rows: NDArray[np.float32]) -> Scaler:
@@ -87,7 +118,7 @@ def fit_standard(rows: NDArray[np.float32]) -> Scaler:
     >>> scaler.transform(np.array([[4.0, 6.0]], dtype="float32")).tolist()
     [[3.0, 1.0]]
     """
-    values = rows.astype("float64")
+    values = np.array(rows, dtype="float64", order="C")
     return _scaler("standard", values.mean(axis=0), values.std(axis=0), float("inf"))
 
 
@@ -100,10 +131,16 @@ def fit_robust(rows: NDArray[np.float32]) -> Scaler:
     >>> scaler.transform(np.array([[4.0], [1000.0]], dtype="float32")).tolist()
     [[1.0], [10.0]]
     """
-    values = rows.astype("float64")
+    values = np.array(rows, dtype="float64", order="C")
     low, center, high = np.quantile(values, (0.25, 0.5, 0.75), axis=0)
     deviation = values.std(axis=0)
     return _scaler("robust", center, np.where(_tiny(high - low, center), deviation, high - low), ROBUST_LIMIT)
+
+
+def fit_none(rows: NDArray[np.float32]) -> Scaler:
+    """A scaler that leaves (rows, columns) as they are."""
+    columns = rows.shape[1]
+    return Scaler(NONE, (0.0,) * columns, (1.0,) * columns, float("inf"))
 
 
 def _tiny(scale: NDArray[np.float64], center: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -115,3 +152,10 @@ def _tiny(scale: NDArray[np.float64], center: NDArray[np.float64]) -> NDArray[np
 def _scaler(kind: str, center: NDArray[np.float64], scale: NDArray[np.float64], limit: float) -> Scaler:
     safe = np.where(_tiny(scale, center), 1.0, scale)
     return Scaler(kind, tuple(center.tolist()), tuple(safe.tolist()), limit)
+
+
+_FITS: dict[str, Callable[[NDArray[np.float32]], Scaler]] = {
+    "standard": fit_standard,
+    "robust": fit_robust,
+    NONE: fit_none,
+}

@@ -3,11 +3,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.preprocessing import RobustScaler, StandardScaler
 
-from betti.errors import BrokenArtifact
-from betti.training.scaling import Scaler, fit_robust, fit_scaler, fit_standard
+from betti import splits
+from betti.errors import BadModelInput, BrokenArtifact, UnknownName
+from betti.stages.train import train
+from betti.training import scaling
+from betti.training.scaling import Scaler, fit_kind, fit_none, fit_robust, fit_scaler, fit_standard
 
 
 @pytest.fixture
@@ -25,6 +29,77 @@ def test_agree_with_scikit_learn(rows: np.ndarray) -> None:
 def test_the_family_decides(rows: np.ndarray) -> None:
     assert fit_scaler("neural", rows).kind == "robust"
     assert fit_scaler("classical", rows).kind == "standard"
+    assert fit_scaler("transformer", rows).kind == "standard"
+    assert fit_scaler("boosting", rows).kind == "none"
+
+
+def test_a_kind_is_chosen_by_name(rows: np.ndarray) -> None:
+    assert fit_kind("robust", rows) == fit_robust(rows)
+    assert fit_kind("standard", rows) == fit_standard(rows)
+    assert fit_kind("none", rows) == fit_none(rows)
+    with pytest.raises(UnknownName, match=r"robustt.*did you mean 'robust'"):
+        fit_kind("robustt", rows)
+
+
+def test_none_leaves_the_values_as_they_are(rows: np.ndarray) -> None:
+    scaler = fit_none(rows)
+    assert scaler.transform(rows) is rows
+    literal = (rows - np.array(scaler.center)) / np.array(scaler.scale)
+    np.testing.assert_array_equal(literal.clip(-scaler.limit, scaler.limit), rows)
+
+
+@pytest.mark.parametrize("kind", ["standard", "robust", "none"])
+def test_rows_that_teach_nothing_are_refused(kind: str, rows: np.ndarray) -> None:
+    with pytest.raises(BadModelInput, match="there are no training rows"):
+        fit_kind(kind, rows[:0])
+    for wild in (np.nan, np.inf):
+        spoilt = rows.copy()
+        spoilt[[3, 5], 1] = wild
+        with pytest.raises(BadModelInput, match="2 of 101 training rows"):
+            fit_kind(kind, spoilt)
+
+
+@pytest.mark.parametrize("fit", [fit_standard, fit_robust])
+def test_scaling_a_long_table_block_by_block_is_scaling_it_at_once(
+    fit: object, rows: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scaler = fit(rows)  # type: ignore[operator]
+    whole = scaler.transform(rows)
+    monkeypatch.setattr(scaling, "BLOCK", 7)
+    assert scaler.transform(rows).tobytes() == whole.tobytes()
+
+
+@pytest.mark.parametrize("fit", [fit_standard, fit_robust])
+def test_the_layout_of_the_rows_in_memory_does_not_matter(fit: object, rows: np.ndarray) -> None:
+    assert fit(np.asfortranarray(rows)) == fit(rows)  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("scheme", splits.FOLDER.names())
+def test_no_row_but_train_rows_moves_a_folds_scaler(scheme: str) -> None:
+    """Features of every row that a fold does not learn from become wild, and its scaler stays as it is."""
+    stamps = pd.date_range("2020-01-01", periods=90, tz="UTC").as_unit("us")
+    generator = np.random.default_rng(2)
+    table = pd.DataFrame({"timestamp": stamps, "symbol": "AAA"})
+    table[["a", "b"]] = generator.normal(size=(90, 2)).astype("float32")
+    labels = table[["timestamp", "symbol"]].assign(span_start=stamps, span_end=stamps + pd.Timedelta("3D"))
+    labels = labels.assign(trigger=generator.integers(0, 2, 90).astype("float64"), weight=1.0)
+    whole = splits.split(scheme, labels)
+    folds = whole[whole["fold"] == whole["fold"].max()].assign(fold=0).reset_index(drop=True)
+    poisoned = table.copy()
+    poisoned.loc[folds["role"] != "train", ["a", "b"]] = np.float32(1e6)
+    assert (poisoned["a"] == 1e6).any()
+
+    def fitted(features: pd.DataFrame, fold: int | None) -> Scaler | None:
+        run = {"run": "r", "model": "logistic", "set": "s", "target": "trigger", "seed": 1, "config": {}}
+        return train(features, labels, folds, **run).models.member(fold).scaler  # type: ignore[arg-type]
+
+    clean = fitted(table, 0)
+    assert clean is not None
+    assert fitted(poisoned, 0) == clean
+    assert fitted(poisoned, None) != fitted(table, None)
+    train_rows = table.loc[folds["role"] == "train", ["a", "b"]].to_numpy()
+    assert clean == fit_standard(train_rows)
+    assert clean != fit_standard(table[["a", "b"]].to_numpy())
 
 
 @pytest.mark.parametrize("fit", [fit_standard, fit_robust])
@@ -44,7 +119,7 @@ def test_nan_stays_nan_and_the_robust_scaler_limits(rows: np.ndarray) -> None:
     assert scaled[0, 1:3].tolist() == [10.0, -10.0]
 
 
-@pytest.mark.parametrize("fit", [fit_standard, fit_robust])
+@pytest.mark.parametrize("fit", [fit_standard, fit_robust, fit_none])
 def test_round_trip_is_exact(fit: object, rows: np.ndarray, tmp_path: Path) -> None:
     scaler = fit(rows)  # type: ignore[operator]
     scaler.save(tmp_path)

@@ -1,0 +1,103 @@
+"""What surrounds a market, as it was known at the time: headlines, policy events, macro releases.
+
+One file of this package reads one kind, and offers `read(path, *, ...options) -> pd.DataFrame`. Every row carries the
+moment from which it was known (`released`), and rows enter features by that moment alone.
+
+What does not belong here: numbers that a model sees (`betti.features.context`), and bars.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from betti import counts
+from betti import knobs as _knobs
+from betti.context import _tables
+from betti.context._tables import HEADLINES, MACRO, POLICY, SCHEMAS, BadContext
+from betti.discovery import Folder
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+__all__ = ["FOLDER", "HEADLINES", "MACRO", "POLICY", "SCHEMAS", "BadContext", "Context", "read"]
+
+FOLDER = Folder("betti.context", kind="kind of context")
+
+
+@dataclass(frozen=True, eq=False)
+class Context:
+    """The three tables, each None where no source of its kind is configured; an empty table is a source without rows.
+
+    Rows are put in one order and equal ones kept once, so that neither depends on the files. Do not change the tables
+    afterwards: what was computed from them is remembered.
+
+    Attributes:
+        headlines: columns as in `HEADLINES`.
+        policy: columns as in `POLICY`.
+        macro: columns as in `MACRO`.
+
+    Raises:
+        BadContext: a table lacks a column, a type is wrong, a value is missing, infinite or contradicts another row.
+    """
+
+    headlines: pd.DataFrame | None = None
+    policy: pd.DataFrame | None = None
+    macro: pd.DataFrame | None = None
+
+    def __post_init__(self) -> None:
+        for kind, schema in SCHEMAS.items():
+            table = getattr(self, kind)
+            if table is not None:
+                object.__setattr__(self, kind, _tables.ordered(table, schema, kind))
+
+    def until(self, moment: pd.Timestamp) -> Context:
+        """What was known just before a moment: of later events the schedule alone, where it was known by then."""
+        cut = object.__new__(Context)  # the rows are in order already
+        for kind, table in self._known(moment).items():
+            object.__setattr__(cut, kind, table)
+        return cut
+
+    def digest(self, until: pd.Timestamp | None = None) -> str:
+        """A hash of the content; with a moment, that of `self.until(moment)`.
+
+        Equal rows give equal hashes, whatever order, files or types they came in. What a feature shows up to a moment
+        depends on nothing else, so that later rows need not make its cached values stale.
+        """
+        whole = hashlib.blake2b(digest_size=20)
+        for kind, table in self._known(until).items():
+            whole.update(f"{kind}:{'absent' if table is None else len(table)}\0".encode())
+            if table is not None:
+                _tables.feed(whole, table, SCHEMAS[kind])
+        return whole.hexdigest()
+
+    def _known(self, moment: pd.Timestamp | None) -> dict[str, pd.DataFrame | None]:
+        tables: dict[str, pd.DataFrame | None] = {kind: getattr(self, kind) for kind in SCHEMAS}
+        if moment is None:
+            return tables
+        return {kind: table if table is None else _tables.known(table, moment) for kind, table in tables.items()}
+
+
+def read(kind: str, files: Sequence[tuple[str | Path, Mapping[str, Any]]]) -> pd.DataFrame:
+    """The table of one kind from one or several files; carries how many rows were read and left out (`betti.counts`).
+
+    Args:
+        kind: headlines, policy or macro.
+        files: each with its options, checked against the signature of the kind's `read`.
+
+    Raises:
+        UnknownName, BadParam: no such kind or option, or an option out of range.
+        MissingFile, UnreadableFile, BadContext: what was found instead of a table; file, row and remedy are named.
+    """
+    module = FOLDER.load(kind)
+    tables = [
+        module.read(path, **_knobs.checked(module.read, options, f"ingest.context.{kind}")) for path, options in files
+    ]
+    if not tables:
+        raise BadContext(kind, "no file is named", f"Name one in ingest.context.{kind}, or leave the kind out")
+    joined = _tables.ordered(pd.concat(tables, ignore_index=True), SCHEMAS[kind], kind)
+    return counts.attach(joined, counts.total(counts.of(table) for table in tables))

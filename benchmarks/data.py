@@ -153,9 +153,9 @@ def _stage_of(name: str, bars: pd.DataFrame, item: str, knobs: dict[str, object]
     module = importlib.import_module(f"betti.stages.{name}")
     word = {"features": "family", "labels": "target"}[name]
     values = {word: item, **knobs}
-    sliced = module.slices(**values)
+    sliced, beside = module.slices(**values), (None,) if name == "features" else ()
     recipe = parts.Recipe(
-        compute=lambda rows: getattr(module, name)(rows, **values),
+        compute=lambda rows: getattr(module, name)(rows, *beside, **values),
         back=sliced.back,
         ahead=sliced.ahead,
         knobs=values,

@@ -37,7 +37,7 @@ def build(bars_file: Path, cache: Path, count: int) -> None:
     bars = pd.read_parquet(bars_file).iloc[:count].reset_index(drop=True)
     sliced = slices(family="topology", **KNOBS)
     recipe = parts.Recipe(
-        compute=lambda rows: features(rows, family="topology", **KNOBS),
+        compute=lambda rows: features(rows, None, family="topology", **KNOBS),
         back=sliced.back,
         ahead=sliced.ahead,
         knobs=KNOBS,

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from betti.catalog import Artifact, Stage
+    from betti.slices import Slices
 
 __all__ = ["Input", "check", "function", "inputs", "knobs", "outs", "read", "run", "undeclared"]
 
@@ -93,6 +94,10 @@ def check(params: _params.Params, stage: Stage, item: str | None, root: Path) ->
 
         _knobs.checked(sources.FOLDER.load(values["source"]).fetch, values["options"], "ingest.options")
         coarser_bars(values["interval"], values["resample"], values["sessions"])
+        if values["context_files"]:
+            from betti import context
+
+            context.check(values["context_files"])
     elif stage.name == "features":
         family = values.pop("family")
         _knobs.checked(features.FOLDER.load(family).compute, values, f"features.{family}")
@@ -128,11 +133,11 @@ def run(root: Path, stage_name: str, item: str | None) -> None:
     if hasattr(module, "judged"):
         _write_judged(stage, values, root)
         return
-    arguments = [_read(entry, stage, item, params, root) for entry in inputs(stage)]
     if hasattr(module, "slices"):
-        _write_slices(stage, item, module.slices(**values), values, arguments[0], root)
-    else:
-        _write(stage, item, function(stage)(*arguments, **values), root)
+        _write_slices(stage, item, module.slices(**values), values, root)
+        return
+    arguments = [_read(entry, stage, item, params, root) for entry in inputs(stage)]
+    _write(stage, item, function(stage)(*arguments, **values), root)
 
 
 def _item_of(artifact: Artifact, stage: Stage, item: str | None, params: _params.Params) -> str | None:
@@ -191,17 +196,21 @@ def _maker(artifact: Artifact) -> str:
     return next(stage.name for stage in catalog.STAGES.values() if artifact in outs(stage))
 
 
-def _write_slices(stage: Stage, item: str | None, sliced: Any, values: dict[str, Any], bars: Any, root: Path) -> None:
-    """Compute the periods that the part cache lacks, and lay all of them out."""
+def _write_slices(stage: Stage, item: str | None, sliced: Slices, values: dict[str, Any], root: Path) -> None:
+    """Compute the parts that are not cached, and copy all of them out."""
     compute, artifact = function(stage), outs(stage)[0]
+    bars = read(catalog.artifact("clean"), root)
+    context = read(catalog.artifact("context"), root) if sliced.takes_context else None
+    beside = (context,) if len(inputs(stage)) > 1 else ()
     recipe = parts.Recipe(
-        compute=lambda rows: compute(rows, **values),
+        compute=lambda rows: compute(rows, *beside, **values),
         back=sliced.back,
         ahead=sliced.ahead,
         knobs=values,
         modules=(f"betti.stages.{stage.name}", *sliced.modules),
         schema=artifact.schema,  # type: ignore[arg-type]  # what is written in slices is a table
         what=f"{stage.name}@{item}",
+        context=context,
     )
     io.copy_parts(artifact.at(root, item), parts.build(bars, recipe, root / PARTS_CACHE))
 
@@ -224,6 +233,7 @@ def _write_growing(stage: Stage, values: dict[str, Any], root: Path) -> None:
     path = outs(stage)[0].at(root)
     asked = dict(values)
     shape = {name: asked.pop(name) for name in ("resample", "sessions")}
+    context = ingest.surroundings(asked.pop("context_files"), values["interval"], values["until"])
     origin = {name: values[name] for name in ("source", "interval", "options")} | {k: v for k, v in shape.items() if v}
     fetch = growth.Fetch(
         origin=json.dumps(origin, sort_keys=True) + "\n",
@@ -232,7 +242,13 @@ def _write_growing(stage: Stage, values: dict[str, Any], root: Path) -> None:
         until=ingest.last_bar(values["until"]),
         coarser=ingest.coarser_bars(values["interval"], **shape),
     )
-    growth.grow(path, ingest.pieces(**asked, since=growth.since(path, fetch)), fetch)
+    beside = {Path(_context_of(stage).path).name: context}
+    growth.grow(path, ingest.pieces(**asked, since=growth.since(path, fetch)), fetch, beside)
+
+
+def _context_of(stage: Stage) -> Artifact:
+    """What a stage writes of the markets' surroundings."""
+    return next(artifact for artifact in outs(stage) if artifact.value == "betti.context:Context")
 
 
 def _write_judged(stage: Stage, values: dict[str, Any], root: Path) -> None:
@@ -241,8 +257,8 @@ def _write_judged(stage: Stage, values: dict[str, Any], root: Path) -> None:
     from betti.expectations.judging import Tally
     from betti.stages import validate
 
-    (bars,) = (entry.artifact for entry in inputs(stage))
-    clean, quarantine, validation = outs(stage)
+    bars, given = (entry.artifact for entry in inputs(stage))
+    clean, quarantine, context, validation = outs(stage)
     if not (folder := bars.at(root)).exists():
         raise MissingArtifact(bars.name, folder, _maker(bars))
     knobs, tally = validate.settings(**values), Tally()
@@ -254,6 +270,7 @@ def _write_judged(stage: Stage, values: dict[str, Any], root: Path) -> None:
             io.lay_out(new, one.clean, schemas.BARS)
             io.lay_out(inside, one.quarantine, schemas.QUARANTINE)
         tally.refuse(knobs.max_quarantined_share)
+        io.save_into(new / Path(context.path).name, read(given, root))
         found = validate.described(Batches(new, schemas.BARS).symbols(validate.MARGIN), tally, knobs)
     io.write_folder(validation.at(root), found)
 

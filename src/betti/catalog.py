@@ -92,7 +92,9 @@ ARTIFACTS = {
     for artifact in (
         Artifact("bars", "data/1_bars", "parts", schemas.BARS),
         Artifact("revisions", "data/1_bars/_revisions", "parts", schemas.REVISIONS, inside="bars"),
+        Artifact("given_context", "data/1_bars/_context", "folder", value="betti.context:Context", inside="bars"),
         Artifact("clean", "data/2_clean", "parts", schemas.BARS),
+        Artifact("context", "data/2_clean/_context", "folder", value="betti.context:Context", inside="clean"),
         Artifact("quarantine", "data/2_clean/_quarantine", "parts", schemas.QUARANTINE, inside="clean"),
         Artifact("validation", "data/9_reports/validation", "folder", value="betti.expectations.result:Validation"),
         Artifact("features", "data/3_features/{item}", "parts", schemas.FEATURES, item="family"),

@@ -1,7 +1,8 @@
 """Bars of coarser intervals beside those they are made of: parts of the one from parts of the other.
 
 A part is made from the base bars of its own period and of the days around it, so that sessions and weeks that cross a
-border are whole, and memory does not grow with history. A part whose base did not change is copied.
+border are whole, and memory does not grow with history. A part whose base did not change is copied, as long as
+the code and the libraries that made it are the same (`made_by`).
 What does not belong here: how a bar is made (`betti.resampling`).
 """
 
@@ -11,7 +12,7 @@ import filecmp
 import shutil
 from typing import TYPE_CHECKING
 
-from betti import io
+from betti import code, io, parts
 from betti.resampling import aggregated
 from betti.schemas import BARS
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from betti.intervals import Coarser
 
-__all__ = ["is_yearly", "write"]
+__all__ = ["is_yearly", "made_by", "write"]
 
 _AROUND = 8  # days: the longest bucket is a week
 
@@ -30,6 +31,15 @@ _AROUND = 8  # days: the longest bucket is a week
 def is_yearly(interval: str) -> bool:
     """Whether parts of bars this long are years: a day and more."""
     return interval[-1:] in ("d", "w")
+
+
+def made_by() -> str:
+    """The code and the versions that bars are made by here, as a line of text: bars made by others are not copied.
+
+    Code that was edited since this process began is not the code that it runs: then the line names no code.
+    """
+    text = "code that was edited meanwhile" if code.edited(__name__) else code.digest(__name__)
+    return f"{text} {parts.versions()}\n"
 
 
 def write(base: Path, target: Path, symbol: str, interval: str, coarser: Coarser, before: tuple[Path, Path]) -> None:

@@ -9,8 +9,12 @@ import ast
 import hashlib
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import betti
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 __all__ = ["INERT", "closure", "digest", "edited"]
 
@@ -59,12 +63,12 @@ def _origin(module: str) -> Path | None:
 
 @cache
 def _imports(module: str) -> frozenset[str]:
-    """The betti modules that one module imports, anywhere in its text."""
+    """The betti modules that one module imports, anywhere in its text but for the type checker alone."""
     origin = _origin(module)
     if origin is None:
         return frozenset()
     found: set[str] = set()
-    for node in ast.walk(ast.parse(origin.read_bytes())):
+    for node in _run(ast.parse(origin.read_bytes())):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
@@ -73,6 +77,18 @@ def _imports(module: str) -> frozenset[str]:
             continue
         found.update(name for name in names if _origin(name))
     return frozenset(found)
+
+
+def _run(tree: ast.AST) -> Iterator[ast.AST]:
+    """Every node but those under `if TYPE_CHECKING`, which are never run."""
+    waiting: list[ast.AST] = [tree]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            waiting += node.orelse
+        else:
+            waiting += ast.iter_child_nodes(node)
 
 
 @cache

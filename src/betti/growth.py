@@ -20,7 +20,7 @@ import numpy as np
 
 from betti import io
 from betti.catalog import symbol_folder
-from betti.coarser import is_yearly, write
+from betti.coarser import is_yearly, made_by, write
 from betti.errors import BadBars
 from betti.intervals import name_of
 from betti.schemas import BARS, REVISIONS
@@ -35,9 +35,10 @@ if TYPE_CHECKING:
     from betti.intervals import Coarser
     from betti.schemas import Schema
 
-__all__ = ["BASE", "ORIGIN", "Fetch", "grow", "merged", "revised", "since"]
+__all__ = ["BASE", "MADE_BY", "ORIGIN", "Fetch", "grow", "merged", "revised", "since"]
 
 ORIGIN = "_origin.json"  # beside the bars: where they come from
+MADE_BY = "_made_by.txt"  # beside coarser bars: the code and the libraries that made them
 REVISED = "_revisions"  # a folder beside the symbols': what was corrected since
 BASE = "_base"  # a folder beside them: the source's bars, where coarser ones are made of them
 
@@ -66,8 +67,16 @@ class Fetch:
         return BASE if self.coarser else "."
 
 
-def grow(path: Path, pieces: Iterable[pd.DataFrame], fetch: Fetch) -> None:
+def grow(
+    path: Path, pieces: Iterable[pd.DataFrame], fetch: Fetch, beside: Mapping[str, io.Saved] | None = None
+) -> None:
     """Merge fetched bars, each piece of one symbol and none later than `until`, into the folder `path`.
+
+    Args:
+        path: the folder; it changes whole or not at all.
+        pieces: the bars.
+        fetch: what was asked for.
+        beside: what else goes into the folder, by the name of its own there.
 
     Raises:
         BadBars: a symbol has no bar; nothing is changed.
@@ -76,6 +85,9 @@ def grow(path: Path, pieces: Iterable[pd.DataFrame], fetch: Fetch) -> None:
         new.mkdir(parents=True)
         spooled = _spool(pieces, new / ".spool", yearly=is_yearly(fetch.interval))
         before = path if io.read_note(path / ORIGIN) == fetch.origin else None
+        maker = made_by() if fetch.coarser else ""
+        # What another code has made of the same bars is not what would be made of them now.
+        made = before if io.read_note(path / MADE_BY) == maker else None
         for symbol in fetch.symbols:
             folder = symbol_folder(symbol)
             target = new / fetch.base / folder
@@ -88,9 +100,13 @@ def grow(path: Path, pieces: Iterable[pd.DataFrame], fetch: Fetch) -> None:
             if not any(target.glob("*.parquet")):
                 raise BadBars(fetch.origin, f"no bar of {symbol} up to {fetch.until}", "Check the symbol and asof.yaml")
             if fetch.coarser:
-                _coarsen(symbol, fetch.coarser, new, before)
+                _coarsen(symbol, fetch.coarser, new, made)
+        for name, value in (beside or {}).items():
+            io.save_into(new / name, value)
         shutil.rmtree(new / ".spool", ignore_errors=True)
         (new / ORIGIN).write_text(fetch.origin, encoding="utf-8")
+        if maker:
+            (new / MADE_BY).write_text(maker, encoding="utf-8")
 
 
 def since(path: Path, fetch: Fetch) -> dict[str, pd.Timestamp]:
@@ -109,11 +125,15 @@ def since(path: Path, fetch: Fetch) -> dict[str, pd.Timestamp]:
 
 
 def merged(stored: pd.DataFrame, fetched: pd.DataFrame) -> pd.DataFrame:
-    """Stored bars with the fetched ones in place of those of the same time, in time order; repeats in a fetch stay."""
+    """Stored bars with the fetched ones in place of those of the same time, in time order; repeats in a fetch stay.
+
+    A column that the fetch lacks goes with the last bar that has a value in it, as if it had never been there.
+    """
     import pandas as pd
 
     kept = stored[~stored["timestamp"].isin(frozenset(fetched["timestamp"]))]
-    return pd.concat([kept, fetched]).sort_values("timestamp", kind="stable").reset_index(drop=True)
+    gone = [name for name in kept.columns if name not in fetched.columns and kept[name].isna().all()]
+    return pd.concat([kept.drop(columns=gone), fetched]).sort_values("timestamp", kind="stable").reset_index(drop=True)
 
 
 def revised(stored: pd.DataFrame, fetched: pd.DataFrame, until: pd.Timestamp) -> pd.DataFrame:
@@ -152,6 +172,9 @@ def _merge(target: Path, notes: Path, known: Path | None, spooled: list[Path], u
         return
     stored = [io.read_part(known, BARS)] if known else []
     fetched = [pd.concat([pd.read_feather(file) for file in spooled])] if spooled else []
+    if stored and fetched and stored[0].equals(fetched[0]) and stored[0]["timestamp"].iloc[-1] <= until:
+        shutil.copyfile(known, target)  # type: ignore[arg-type]  # what is stored has a file
+        return
     if stored and fetched:
         changes = revised(stored[0], fetched[0], until)
         if len(changes):

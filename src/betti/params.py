@@ -44,7 +44,9 @@ class Ingest(_Block):
     sessions: str | dict[str, Any] | None = Field(
         default=None, description="when the market is open, for coarser bars: null, XNYS, or zone, opens, closes"
     )
-
+    context_files: dict[str, list[dict[str, Any]]] = Field(
+        default={}, description="headlines, policy, macro: files, each with its path and the options of that kind"
+    )
 
     @field_validator("symbols")
     @classmethod
@@ -109,6 +111,13 @@ class Run(_Block):
     target: str = Field(description="an entry of `targets`")
     seed: int = Field(ge=0, le=2**31 - 1, description="seed of everything random in the run")
     config: dict[str, Any] = Field(description="the model's own knobs")
+    prune: float | None = Field(
+        default=None, gt=0, le=1,
+        description="columns more alike than this (rank correlation in the train rows) are one; null keeps all",
+    )  # fmt: skip
+    least_samples_per_feature: float | None = Field(
+        default=None, gt=0, le=10_000, description="refuse a run with fewer train rows a column; null warns alone"
+    )
 
 
 class Evaluate(_Block):

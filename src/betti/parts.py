@@ -29,9 +29,14 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-__all__ = ["CodeEdited", "Recipe", "broken", "build", "prune"]
+    from betti.context import Context
 
-LIBRARIES = ("numpy", "numba", "pandas", "pyarrow", "scipy", "scikit-learn", "ta", "giotto-tda", "giotto-ph")
+__all__ = ["CodeEdited", "Recipe", "broken", "build", "prune", "versions"]
+
+LIBRARIES = (
+    *("numpy", "numba", "pandas", "pyarrow", "scipy", "scikit-learn", "ta", "giotto-tda", "giotto-ph"),
+    *("exchange-calendars", "tzdata", "vaderSentiment"),
+)
 
 
 class CodeEdited(BettiError):
@@ -53,6 +58,8 @@ class Recipe:
         modules: the modules whose import closure computes it.
         schema: the table's schema.
         what: the name that progress is told under.
+        context: what surrounds the market, where `compute` looks at it: what was known of it when a part's bars had
+            closed is a part of the key.
     """
 
     compute: Callable[[pd.DataFrame], pd.DataFrame]
@@ -62,10 +69,12 @@ class Recipe:
     modules: tuple[str, ...]
     schema: Schema
     what: str
+    context: Context | None = None
 
 
 @cache
-def _versions() -> str:
+def versions() -> str:
+    """The versions of the libraries that compute and write tables: `numpy=1.26.4,...`, or absent."""
     found = []
     for library in LIBRARIES:
         try:
@@ -80,7 +89,7 @@ def _base(recipe: Recipe) -> bytes:
     facts = (
         json.dumps(dict(recipe.knobs), sort_keys=True),
         code.digest(*recipe.modules, "betti.io", "betti.parts"),
-        _versions(),
+        versions(),
     )
     return hashlib.blake2b("\0".join(facts).encode()).digest()
 
@@ -175,19 +184,23 @@ def _jobs(symbol: str, bars: pd.DataFrame, recipe: Recipe, base: bytes) -> list[
         low, high = max(0, start - recipe.back), min(len(bars), end + recipe.ahead)
         head = base + f"{symbol}|{names[start]}|{','.join(bars.columns)}".encode()
         nights = midnights[(midnights > start) & (midnights < high)].tolist()
-        *earlier, key = _digests(head, rows, low, [*nights, high])
+        *earlier, key = _digests(head, rows, low, [*nights, high], recipe.context)
         counts = {name: night - low for name, night in zip(reversed(earlier), reversed(nights), strict=True)}
         own = stamps.iloc[start], stamps.iloc[end - 1]
         jobs.append(_Job(symbol, names[start], bars.iloc[low:high], *own, start - low, key, counts))
     return jobs
 
 
-def _digests(head: bytes, rows: NDArray[Any], low: int, stops: list[int]) -> list[str]:
-    """The hash of `head` and the rows from `low` up to each stop, in ascending order."""
+def _digests(head: bytes, rows: NDArray[Any], low: int, stops: list[int], context: Context | None) -> list[str]:
+    """The hash of `head`, the rows from `low` up to each stop, in ascending order, and what was known then."""
     running, found = hashlib.blake2b(head, digest_size=20), []
-    for stop in stops:
+    times = rows[low : stops[-1], 0].copy().view("int64")
+    stamps = [""] * len(stops) if context is None else context.stamps(times, [stop - low for stop in stops])
+    for stop, stamp in zip(stops, stamps, strict=True):
         running.update(rows[low:stop].tobytes())
-        found.append(running.hexdigest())
+        whole = running.copy()
+        whole.update(stamp.encode())
+        found.append(whole.hexdigest())
         low = stop
     return found
 

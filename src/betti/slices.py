@@ -12,8 +12,11 @@ __all__ = ["Slices"]
 
 @dataclass(frozen=True)
 class Slices:
-    """Bars before and after a row that may enter its values, and the modules that compute them."""
+    """Bars before and after a row that may enter its values, the modules that compute them, and whether they look at
+    what surrounds the market (`betti.context`).
+    """
 
     back: int
     ahead: int
     modules: tuple[str, ...]
+    takes_context: bool = False

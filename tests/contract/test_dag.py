@@ -86,8 +86,9 @@ def test_positional_arguments_are_the_data_deps(stage):
     data_deps = {path for path in listed(declared(stage)["deps"]) if path.startswith("data/")}
     wanted = set()
     for entry in binding.inputs(stage):
-        folder = entry.artifact.path.split("/{item}")[0]
-        wanted.add(folder if entry.every else template(entry.artifact, stage))
+        outer = catalog.artifact(entry.artifact.inside) if entry.artifact.inside else entry.artifact
+        folder = outer.path.split("/{item}")[0]
+        wanted.add(folder if entry.every else template(outer, stage))
     assert data_deps == wanted
 
 

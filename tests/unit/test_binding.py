@@ -102,7 +102,8 @@ def test_signatures_name_artifacts():
     assert [i.artifact.name for i in binding.inputs(catalog.stage("labels"))] == ["clean"]
     (features,) = binding.inputs(catalog.stage("select"))
     assert features.every
-    assert [a.name for a in binding.outs(catalog.stage("validate"))] == ["clean", "quarantine", "validation"]
+    validated = [a.name for a in binding.outs(catalog.stage("validate"))]
+    assert validated == ["clean", "quarantine", "context", "validation"]
 
 
 def test_a_stage_is_told_its_knobs_its_item_and_the_clock(root):

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from betti import batches, binding, catalog, io
+from betti.context import Context
 from betti.errors import BadBars, MissingArtifact, TooManyQuarantined
 from betti.expectations.drift import Drifted
 from betti.schemas import BARS
@@ -63,7 +64,7 @@ def test_batches_of_any_size_leave_what_the_whole_does(tmp_path_factory, monkeyp
     root = repository(tmp_path_factory.mktemp("judged"), bars, accepted)
     monkeypatch.setattr(batches, "ROWS", rows)
     binding.run(root, "validate", None)
-    whole = validate(io.read_table(root / "data/1_bars", BARS), **KNOBS, until=UNTIL, accepted=accepted)
+    whole = validate(io.read_table(root / "data/1_bars", BARS), Context(), **KNOBS, until=UNTIL, accepted=accepted)
     clean, quarantine, validation = left(root)
     pd.testing.assert_frame_equal(clean, whole.clean)
     assert set(map(tuple, quarantine.astype(str).to_numpy())) == set(

@@ -10,21 +10,38 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from betti import counts
 from betti import knobs as _knobs
+from betti.context import _known as _times
 from betti.context import _tables
 from betti.context._tables import HEADLINES, MACRO, POLICY, SCHEMAS, BadContext
 from betti.discovery import Folder
+from betti.errors import BadParam
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-__all__ = ["FOLDER", "HEADLINES", "MACRO", "POLICY", "SCHEMAS", "BadContext", "Context", "read"]
+    from numpy.typing import NDArray
+
+__all__ = [
+    "FOLDER",
+    "HEADLINES",
+    "MACRO",
+    "POLICY",
+    "SCHEMAS",
+    "BadContext",
+    "Context",
+    "check",
+    "gathered",
+    "read",
+]
 
 FOLDER = Folder("betti.context", kind="kind of context")
 
@@ -75,11 +92,95 @@ class Context:
                 _tables.feed(whole, table, SCHEMAS[kind])
         return whole.hexdigest()
 
+    def stamps(self, opens: NDArray[np.int64], ends: Sequence[int]) -> list[str]:
+        """For some of a symbol's bars, a hash of what was known when they had closed: what their features may show.
+
+        Args:
+            opens: (n,) opens of the bars, microseconds since 1970, ascending.
+            ends: how many bars are meant, for each hash.
+        """
+        latest = np.maximum.accumulate(_times.closes(opens))
+        return [self._stamp(int(latest[end - 1])) for end in ends]
+
+    def _stamp(self, moment: int) -> str:
+        whole = hashlib.blake2b(digest_size=20)
+        for kind in ("headlines", "macro"):
+            released, chain = self._chains[kind]
+            whole.update(f"{kind}:{'absent' if getattr(self, kind) is None else ''}\0".encode())
+            whole.update(chain[int(np.searchsorted(released, moment, side="left"))])
+        events = None if self.policy is None else _tables.known(self.policy, pd.Timestamp(moment, unit="us", tz="UTC"))
+        if events is not None:
+            _tables.feed(whole, events, POLICY)
+        return whole.hexdigest()
+
+    @cached_property
+    def _chains(self) -> dict[str, tuple[NDArray[np.int64], list[bytes]]]:
+        """Of tables in the order of their release: when each row was, and a hash of all rows before it and of all."""
+        chains = {}
+        for kind in ("headlines", "macro"):
+            table = getattr(self, kind)
+            rows = pd.util.hash_pandas_object(table, index=False).to_numpy() if table is not None else np.empty(0)
+            links = [b""]
+            for row in rows:
+                links.append(hashlib.blake2b(links[-1] + row.tobytes(), digest_size=16).digest())
+            released = _times.microseconds(table["released"]) if table is not None else np.empty(0, dtype=np.int64)
+            chains[kind] = (released, links)
+        return chains
+
+    def save(self, folder: Path) -> None:
+        """Write a Parquet file for each table that is there, equal bytes for equal rows."""
+        for kind, schema in SCHEMAS.items():
+            table = getattr(self, kind)
+            if table is not None:
+                _tables.write(folder / f"{kind}.parquet", table, schema)
+
+    @classmethod
+    def load(cls, folder: Path) -> Context:
+        """What `save` wrote.
+
+        Raises:
+            BadContext: a file is not what `save` writes.
+        """
+        files = {kind: folder / f"{kind}.parquet" for kind in SCHEMAS}
+        return cls(**{kind: _tables.read(file) for kind, file in files.items() if file.is_file()})
+
     def _known(self, moment: pd.Timestamp | None) -> dict[str, pd.DataFrame | None]:
         tables: dict[str, pd.DataFrame | None] = {kind: getattr(self, kind) for kind in SCHEMAS}
         if moment is None:
             return tables
         return {kind: table if table is None else _tables.known(table, moment) for kind, table in tables.items()}
+
+
+def check(block: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
+    """Refuse a block of params.yaml `ingest.context_files` before anything is read.
+
+    Args:
+        block: kind -> files, each with its `path` and options.
+
+    Raises:
+        UnknownName, BadParam: no such kind or option, or an option out of range.
+    """
+    for kind, files in block.items():
+        module = FOLDER.load(kind)
+        for file in files:
+            options = {name: value for name, value in file.items() if name != "path"}
+            _knobs.checked(module.read, options, f"ingest.context_files.{kind}")
+            if not isinstance(file.get("path"), str):
+                raise BadParam(f"ingest.context_files.{kind}", dict(file), "each entry takes a path, and options")
+
+
+def gathered(block: Mapping[str, Sequence[Mapping[str, Any]]]) -> Context:
+    """The context that a block of params.yaml names, as `check` takes it.
+
+    Raises:
+        MissingFile, UnreadableFile, BadContext: what was found instead of a table; file, row and remedy are named.
+    """
+    check(block)
+    named = {
+        kind: [(file["path"], {name: value for name, value in file.items() if name != "path"}) for file in files]
+        for kind, files in block.items()
+    }
+    return Context(**{kind: read(kind, files) for kind, files in named.items()})
 
 
 def read(kind: str, files: Sequence[tuple[str | Path, Mapping[str, Any]]]) -> pd.DataFrame:
@@ -95,9 +196,9 @@ def read(kind: str, files: Sequence[tuple[str | Path, Mapping[str, Any]]]) -> pd
     """
     module = FOLDER.load(kind)
     tables = [
-        module.read(path, **_knobs.checked(module.read, options, f"ingest.context.{kind}")) for path, options in files
+        module.read(path, **_knobs.checked(module.read, options, f"ingest.context_files.{kind}")) for path, options in files
     ]
     if not tables:
-        raise BadContext(kind, "no file is named", f"Name one in ingest.context.{kind}, or leave the kind out")
+        raise BadContext(kind, "no file is named", f"Name one in ingest.context_files.{kind}, or leave the kind out")
     joined = _tables.ordered(pd.concat(tables, ignore_index=True), SCHEMAS[kind], kind)
     return counts.attach(joined, counts.total(counts.of(table) for table in tables))

@@ -64,7 +64,7 @@ def names(path: str | Path) -> tuple[Path, list[str]]:
     """
     file = Path(path).expanduser()
     if not file.is_file():
-        raise MissingFile(file, "Check the path under ingest.context in params.yaml")
+        raise MissingFile(file, "Check the path under ingest.context_files in params.yaml")
     if _is_parquet(file):
         import pyarrow as pa
         import pyarrow.parquet as pq

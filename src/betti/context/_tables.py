@@ -15,8 +15,9 @@ from betti.schemas import FLOAT64, STRING, TIMESTAMP, Column, Schema
 
 if TYPE_CHECKING:
     from hashlib import blake2b
+    from pathlib import Path
 
-__all__ = ["HEADLINES", "MACRO", "POLICY", "SCHEMAS", "BadContext", "feed", "known", "ordered"]
+__all__ = ["HEADLINES", "MACRO", "POLICY", "SCHEMAS", "BadContext", "feed", "known", "ordered", "read", "write"]
 
 HEADLINES = Schema(
     "headlines",
@@ -155,3 +156,32 @@ def feed(hashed: blake2b, table: pd.DataFrame, schema: Schema) -> None:
         else:
             numbers = values.to_numpy(dtype="<f8")
             hashed.update(np.where(np.isnan(numbers), np.nan, numbers).tobytes())
+
+
+def write(file: Path, table: pd.DataFrame, schema: Schema) -> None:
+    """Write a table that `ordered` made as Parquet without pandas metadata."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    types = {TIMESTAMP: pa.timestamp("us", tz="UTC"), STRING: pa.string(), FLOAT64: pa.float64()}
+    fields = [pa.field(column.name, types[column.type], nullable=column.nullable) for column in schema.columns]
+    arrays = [pa.Array.from_pandas(table[field.name], type=field.type) for field in fields]
+    pq.write_table(pa.Table.from_arrays(arrays, schema=pa.schema(fields)), file, compression="zstd", version="2.6")
+
+
+def read(file: Path) -> pd.DataFrame:
+    """What `write` wrote.
+
+    Raises:
+        BadContext: it is no whole Parquet file.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        found: pd.DataFrame = pq.read_table(file).to_pandas()
+    except (pa.ArrowException, OSError) as cause:
+        raise BadContext(
+            file, f"is no whole Parquet file ({cause})", "Run `betti run --stages ingest --force`"
+        ) from cause
+    return found

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["read"]
 
-_OPTION = "ingest.context.headlines"
+_OPTION = "ingest.context_files.headlines"
 _SHAPE = files.Shape(
     aliases={
         "released": (

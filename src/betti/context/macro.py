@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["read"]
 
-_OPTION = "ingest.context.macro"
+_OPTION = "ingest.context_files.macro"
 _SHAPE = files.Shape(
     aliases={
         "released": ("release time", "release date", "released at", "published", "realtime start", "vintage date"),

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["read"]
 
-_OPTION = "ingest.context.policy"
+_OPTION = "ingest.context_files.policy"
 _NUMBERS = ("stance", "urgency", "impact")
 _SHAPE = files.Shape(
     aliases={

@@ -8,19 +8,16 @@ neither a crash nor the fault itself sets its own limit. What does not belong he
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
+from betti.expectations._flagged import COLUMNS, Flagged, between, combined, nothing, stacked
 from betti.expectations._habits import deviation, long_runs, median_after, median_before, runs, strays, usual_move
 from betti.schemas import PRICE_COLUMNS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float64]
@@ -47,35 +44,10 @@ __all__ = [
     "zero_volume",
 ]
 
-COLUMNS = ("timestamp", "symbol", "rule", "value", "usual")
 ROWS_KEPT = 1000  # flagged bars kept per rule and frame; the count is of all
 UNITS = (10.0, 100.0, 1e3, 1e4, 1e5)  # cents, and points of as many decimals
 SPLITS = (1.5, 2.0, 3.0, 4.0, 5.0, 7.0, 10.0, 15.0, 20.0, 25.0, 50.0, 100.0)
 NEIGHBOURS = 5  # bars on either side whose median says where the price lay
-
-
-@dataclass(frozen=True)
-class Flagged:
-    """What the rules found.
-
-    Attributes:
-        rows: `COLUMNS`, by rule and time, at most `ROWS_KEPT` per rule and frame.
-        found: rule -> how many, whether kept in `rows` or not.
-        years: `symbol`, `year`, `bars`, `stale`: opens that repeat the close before, per calendar year.
-        stale_open_share: the share from which a year is flagged.
-    """
-
-    rows: pd.DataFrame
-    found: dict[str, int]
-    years: pd.DataFrame
-    stale_open_share: float
-
-    @property
-    def counts(self) -> dict[str, int]:
-        """Rule -> how often, years with stale opens included; rules that found nothing are left out."""
-        stale = self.years["stale"] >= self.stale_open_share * self.years["bars"].clip(lower=1)
-        counts = {"years_with_stale_opens": int(stale.sum()), **self.found}
-        return {rule: n for rule, n in sorted(counts.items()) if n}
 
 
 def flags(
@@ -109,67 +81,19 @@ def flags(
     for table in tables:
         if table.empty:
             continue
-        inside = _between(table, since, before)
+        inside = between(table, since, before)
         found.update({str(rule): int(n) for rule, n in inside["rule"].value_counts().items()})
         legal = len(table) == len(bars) and table["rule"].isin(["zero_volume", "missing_volume"]).all()
         kept.append(inside.iloc[: 0 if legal else ROWS_KEPT])
-    return Flagged(_stacked(kept), found, stale_years(_between(bars, since, before), bars), stale_open_share)
-
-
-def _between(table: pd.DataFrame, since: pd.Timestamp | None, before: pd.Timestamp | None) -> pd.DataFrame:
-    """The rows from `since` on and before `before`."""
-    if since is not None:
-        table = table[table["timestamp"] >= since]
-    return table if before is None else table[table["timestamp"] < before]
-
-
-def combined(parts: Iterable[Flagged]) -> Flagged:
-    """The flags of several frames as one: rows and counts are added, years that lie in two frames are joined.
-
-    Give every frame 200 bars more on either side, outside `since` and `before`: the rules that look at single bars and
-    steps then find what they would in the whole. Of a stretch each frame sees its own part; what is usual for stretches
-    is told from the frame, and a block repeated from another frame is not seen.
-
-    Raises:
-        ValueError: there are no parts.
-    """
-    listed = list(parts)
-    if not listed:
-        raise ValueError("no flags to combine")
-    found: dict[str, int] = {}
-    for part in listed:
-        for rule, n in part.found.items():
-            found[rule] = found.get(rule, 0) + n
-    years = pd.concat([part.years for part in listed], ignore_index=True)
-    years = years.groupby(["symbol", "year"], as_index=False, sort=True)[["bars", "stale"]].sum()
-    return Flagged(_stacked([part.rows for part in listed]), found, years, listed[0].stale_open_share)
-
-
-def _stacked(tables: list[pd.DataFrame]) -> pd.DataFrame:
-    """One table of several; those without rows are left out, for their columns have no types."""
-    filled = [table for table in tables if len(table)]
-    if not filled:
-        return _none()
-    return (
-        pd.concat(filled, ignore_index=True)
-        .sort_values(["rule", "symbol", "timestamp"], kind="stable")
-        .reset_index(drop=True)
-    )
+    return Flagged(stacked(kept), found, stale_years(between(bars, since, before), bars), stale_open_share)
 
 
 def _table(bars: pd.DataFrame, rule: str, at: NDArray[np.intp], value: Floats, usual: Floats) -> pd.DataFrame:
     """The bars at these positions; `value` and `usual` belong to them one by one."""
     if not len(at):
-        return _none()
+        return nothing()
     key = bars[["timestamp", "symbol"]].iloc[at].reset_index(drop=True)
     return key.assign(rule=rule, value=value, usual=usual)[list(COLUMNS)]
-
-
-@cache
-def _none() -> pd.DataFrame:
-    """A table without rows. Most rules find nothing, and with hundreds of markets making it anew would take long."""
-    types = {"timestamp": "datetime64[us, UTC]", "symbol": "str", "rule": "str", "value": "float64", "usual": "float64"}
-    return pd.DataFrame({name: pd.Series(dtype=type_) for name, type_ in types.items()})
 
 
 def _log(bars: pd.DataFrame, column: str) -> Floats:

@@ -175,9 +175,7 @@ def _table(
     whole: NDArray[np.bool_],
 ) -> pd.DataFrame:
     """One row per gap; `at` is the position of the bar before it."""
-    after, until = (
-        pd.Series(times[places].view("datetime64[us]")).dt.tz_localize("UTC") for places in (at, at + 1)
-    )
+    after, until = (pd.Series(times[places].view("datetime64[us]")).dt.tz_localize("UTC") for places in (at, at + 1))
     return pd.DataFrame(
         {
             "symbol": pd.Series([symbol] * len(at), dtype="str"),

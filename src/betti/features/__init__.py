@@ -7,6 +7,8 @@ A family module offers
   is forgotten to 1e-6);
 * `compute(bars, *, ...knobs) -> pd.DataFrame`: bars of ONE symbol in time order -> one row per bar, its columns
   without prefix. Only bars up to a row's own may enter it;
+* where it looks at what surrounds the market, `context` as a second argument of `compute`: `betti.context.Context` or
+  None. What was released before a row's bar had closed may enter it;
 * where it loads modules by name, `parts(**knobs) -> tuple[str, ...]`: theirs, so that an edit there is seen;
 * in its docstring, if it likes, a Markdown table of its columns with the headings column, what, unit and source.
 
@@ -17,6 +19,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib import import_module
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 from betti import counts
@@ -29,6 +32,8 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     import pandas as pd
+
+    from betti.context import Context
 
 __all__ = [
     "FOLDER",
@@ -79,13 +84,18 @@ class FeatureFamily:
     function: Callable[..., pd.DataFrame]
     modules: Callable[..., tuple[str, ...]]
 
-    def compute(self, bars: pd.DataFrame, **knobs: Any) -> pd.DataFrame:
+    @property
+    def takes_context(self) -> bool:
+        """Whether it looks at what surrounds the market."""
+        return "context" in signature(self.function).parameters
+
+    def compute(self, bars: pd.DataFrame, /, context: Context | None = None, **knobs: Any) -> pd.DataFrame:
         """The family's features for bars of one or several symbols; same index and row order as `bars`."""
         import pandas as pd
 
         values = _knobs.checked(self.function, knobs, f"features.{self.name}")
         warm_up = self.lookback(**values)
-        blocks = [self.of_symbol(rows, warm_up, values) for _, rows in bars.groupby("symbol", sort=False)]
+        blocks = [self.of_symbol(rows, warm_up, values, context) for _, rows in bars.groupby("symbol", sort=False)]
         if not blocks:
             blocks = [pd.DataFrame(columns=list(self.columns), index=bars.index, dtype="float32")]
         table = counts.attach(pd.concat(blocks).loc[bars.index], counts.total(counts.of(block) for block in blocks))
@@ -93,11 +103,14 @@ class FeatureFamily:
         table.insert(1, "symbol", bars["symbol"])
         return table
 
-    def of_symbol(self, bars: pd.DataFrame, warm_up: int, values: Mapping[str, Any]) -> pd.DataFrame:
+    def of_symbol(
+        self, bars: pd.DataFrame, warm_up: int, values: Mapping[str, Any], context: Context | None = None
+    ) -> pd.DataFrame:
         """One symbol: prefixed float32 columns, NaN in the warm-up rows; all knobs are given, and checked already."""
         import numpy as np
 
-        raw = self.function(bars, **values)
+        beside = (context,) if self.takes_context else ()
+        raw = self.function(bars, *beside, **values)
         numbers = raw.to_numpy(dtype="float64").astype("float32")
         numbers[:warm_up] = np.nan
         bad = np.argwhere(np.isinf(numbers))
@@ -144,12 +157,13 @@ def families() -> dict[str, FeatureFamily]:
     return {name: family(name) for name, _ in FOLDER.loaded()}
 
 
-def compute(family_name: str, bars: pd.DataFrame, /, **knobs: Any) -> pd.DataFrame:
+def compute(family_name: str, bars: pd.DataFrame, /, context: Context | None = None, **knobs: Any) -> pd.DataFrame:
     """The features of one family: `timestamp`, `symbol`, then float32 columns named `family__name`.
 
     Args:
         family_name: a name in `families()`.
         bars: columns as in `betti.schemas.BARS`, in time order within each symbol.
+        context: what surrounds the markets, for families that look at it.
         **knobs: the family's own, checked against its signature.
 
     Returns:
@@ -159,7 +173,7 @@ def compute(family_name: str, bars: pd.DataFrame, /, **knobs: Any) -> pd.DataFra
         UnknownName, BadParam: the family or a knob does not exist, or a value is out of range.
         NotFinite: the family gave an infinity.
     """
-    return family(family_name).compute(bars, **knobs)
+    return family(family_name).compute(bars, context, **knobs)
 
 
 def sets() -> dict[str, Any]:

@@ -12,8 +12,8 @@ import numpy as np
 
 from betti.features import _rolling as rolling
 from betti.features import _windows as windows
-from betti.features._market import HISTORY, distance_to_mean
 from betti.features._compiled import compiled
+from betti.features._market import HISTORY, distance_to_mean
 
 if TYPE_CHECKING:
     from betti.features._market import Columns, Floats, Market

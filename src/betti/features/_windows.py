@@ -37,6 +37,7 @@ __all__ = [
 
 STRETCH = 1024  # rows whose sums are made together: 8 kB each
 
+
 def total(values: Floats, window: int) -> Floats:
     """Sum of the last `window` values."""
     return weighted(values, np.ones(window))

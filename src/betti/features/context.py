@@ -50,7 +50,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import pandas as pd
-from pydantic import Field, InstanceOf
+from pydantic import Field
 
 from betti import counts
 from betti.context import Context
@@ -158,8 +158,8 @@ def lookback(**_: object) -> int:
 
 def compute(
     bars: pd.DataFrame,
+    context: Context | None = None,
     *,
-    context: InstanceOf[Context] | None = None,
     news_hours: Annotated[int, Field(ge=1, le=2160)] = 72,
     news_history_days: Annotated[int, Field(ge=1, le=365)] = 28,
     fade_days: Annotated[float, Field(gt=0, le=365)] = 5.0,

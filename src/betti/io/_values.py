@@ -20,6 +20,7 @@ __all__ = [
     "read_csv",
     "read_json",
     "read_note",
+    "save_into",
     "write_csv",
     "write_folder",
     "write_json",
@@ -100,6 +101,14 @@ def read_csv(path: Path) -> pd.DataFrame:
 
     frame = pd.read_csv(path, float_precision="round_trip")
     return frame.assign(timestamp=pd.to_datetime(frame["timestamp"])) if "timestamp" in frame.columns else frame
+
+
+def save_into(folder: Path, value: Saved) -> None:
+    """Let a value lay itself out in a new folder, which somebody puts into place; without a file there is no folder."""
+    folder.mkdir()
+    value.save(folder)
+    if not any(folder.iterdir()):
+        folder.rmdir()
 
 
 def write_folder(path: Path, value: Saved) -> None:

@@ -7,13 +7,18 @@ A target module offers
 * `CLASSES`: the class count of its first column;
 * `reach(**knobs) -> tuple[int, int]`: bars before and after a decision bar that enter its row, weight included;
 * `label(bars, *, ...knobs) -> pd.DataFrame`: bars of ONE symbol -> rows with `timestamp`, `span_start`, `span_end`,
-  its columns and `weight`. A bar whose future is not all there has no row: labels are absent, never guessed.
+  its columns and `weight`. A bar whose future is not all there has no row: labels are absent, never guessed;
+* where some of its columns do not apply to every row, `MASKED`: their names. They hold NaN there, the class never does.
+
+What a target counts on the way (`betti.counts`) it counts among the rows whose whole reach is there, so that the counts
+of the parts sum to those of the whole.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from betti import counts
 from betti import knobs as _knobs
 from betti.discovery import Folder
 
@@ -49,7 +54,7 @@ def label(target: str, bars: pd.DataFrame, /, **knobs: Any) -> pd.DataFrame:
     if not tables:
         return pd.DataFrame({name: [] for name in order})
     whole: pd.DataFrame = pd.concat(tables, ignore_index=True)[order]
-    return whole
+    return counts.attach(whole, counts.total(counts.of(table) for table in tables))
 
 
 def reach(target: str, /, **knobs: Any) -> tuple[int, int]:

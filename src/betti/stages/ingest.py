@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from betti.context import Context
     from betti.sessions import Sessions
 
-__all__ = ["coarser_bars", "ingest", "last_bar", "pieces"]
+__all__ = ["coarser_bars", "ingest", "last_bar", "pieces", "surroundings"]
 
 
 def ingest(
@@ -30,6 +31,7 @@ def ingest(
     options: dict[str, Any],
     resample: list[str],
     sessions: str | dict[str, Any] | None,
+    context_files: dict[str, list[dict[str, Any]]],
     until: str,
 ) -> pd.DataFrame:
     """Bars of these markets, stamped with their open time in UTC, none later than `until`.
@@ -42,6 +44,7 @@ def ingest(
         resample: intervals to make of them; none for the bars as they are. With several, symbols are called
             `BTCUSDT@1h`.
         sessions: see `coarser_bars`.
+        context_files: what surrounds the markets; it is no bar, and `surroundings` reads it.
         until: open time of the last bar known.
 
     Returns:
@@ -53,6 +56,7 @@ def ingest(
     """
     import pandas as pd
 
+    del context_files
     made = coarser_bars(interval, resample, sessions)
     bars = sources.fetch(source, tuple(symbols), interval, last_bar(until), options)
     if made:
@@ -85,6 +89,24 @@ def pieces(
         UnknownName, BadParam, MissingFile, UnreadableFile, BadBars: see `betti.sources.stream`.
     """
     return sources.stream(source, tuple(symbols), interval, last_bar(until), options, since=since)
+
+
+def surroundings(context_files: dict[str, list[dict[str, Any]]], interval: str, until: str) -> Context:
+    """What is known of the markets' surroundings when the last bar has closed.
+
+    Args:
+        context_files: headlines, policy, macro -> files, each with its `path` and the options of that kind.
+        interval: length of the source's bars.
+        until: open time of the last bar known.
+
+    Raises:
+        UnknownName, BadParam, MissingFile, UnreadableFile, BadContext: see `betti.context.gathered`.
+    """
+    import pandas as pd
+
+    from betti.context import gathered
+
+    return gathered(context_files).until(last_bar(until) + pd.Timedelta(interval))
 
 
 def coarser_bars(interval: str, resample: list[str], sessions: str | dict[str, Any] | None) -> Coarser | None:

@@ -26,6 +26,7 @@ from betti.stretches import stretches
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from betti.context import Context
     from betti.expectations.flags import Flagged
     from betti.expectations.gaps import Gaps
     from betti.expectations.judging import Count
@@ -45,6 +46,7 @@ class Validated:
 
     clean: pd.DataFrame
     quarantine: pd.DataFrame
+    context: Context
     validation: Validation
 
 
@@ -79,6 +81,7 @@ def settings(
 
 def validate(
     bars: pd.DataFrame,
+    given_context: Context,
     *,
     max_quarantined_share: float,
     stale_open_share: float,
@@ -92,6 +95,7 @@ def validate(
 
     Args:
         bars: columns as in `schemas.BARS`.
+        given_context: what surrounds the markets; it holds its own rules, and is handed on.
         max_quarantined_share: share of one symbol's rows that may be bad.
         stale_open_share: flag a year in which this share of opens repeats the previous close.
         jump: flag a close-to-close move larger than this, in log units.
@@ -119,7 +123,7 @@ def validate(
     tally.refuse(max_quarantined_share)
     (one,) = parts
     by_symbol = ((str(s.rows["symbol"].iloc[0]), iter([s])) for s in stretches(one.clean))
-    return Validated(one.clean, one.quarantine, described(by_symbol, tally, knobs))
+    return Validated(one.clean, one.quarantine, given_context, described(by_symbol, tally, knobs))
 
 
 def judged(batches: Iterable[pd.DataFrame], tally: Tally, knobs: Settings) -> Iterator[Judged]:

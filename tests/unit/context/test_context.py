@@ -170,7 +170,7 @@ def test_several_files_are_one_table(tmp_path) -> None:
 def test_a_wrong_name_is_an_error_with_those_there_are(tmp_path) -> None:
     with pytest.raises(UnknownName, match="headlines, macro, policy"):
         context.read("news", [])
-    with pytest.raises(UnknownName, match=r"ingest.context.headlines.*timezone"):
+    with pytest.raises(UnknownName, match=r"ingest.context_files.headlines.*timezone"):
         context.read("headlines", [(tmp_path / "a.csv", {"timezon": "UTC"})])
     with pytest.raises(BadParam, match="notice_days"):
         context.read("policy", [(tmp_path / "a.csv", {"notice_days": 0})])

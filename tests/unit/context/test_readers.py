@@ -68,7 +68,7 @@ def test_days_and_times_in_one_file(tmp_path: Path) -> None:
 
 def test_a_time_of_day_without_a_zone_is_asked_for(tmp_path: Path) -> None:
     path = text(tmp_path, "date,title\n2024-01-05,a\n2024-01-05 10:00,b\n")
-    with pytest.raises(BadContext, match=r"2024-01-05 10:00:00 in row 3\)\. Set ingest.context.headlines.timezone"):
+    with pytest.raises(BadContext, match=r"2024-01-05 10:00:00 in row 3\)\. Set ingest.context_files.headlines.timezone"):
         headlines.read(path)
 
 
@@ -286,7 +286,7 @@ def test_a_column_per_series(tmp_path: Path) -> None:
 
 def test_one_series_by_its_name(tmp_path: Path) -> None:
     path = text(tmp_path, "date,value\n2024-01-03,3.9\n")
-    with pytest.raises(BadContext, match=r"Name the series in ingest.context.macro.series"):
+    with pytest.raises(BadContext, match=r"Name the series in ingest.context_files.macro.series"):
         macro.read(path)
     assert macro.read(path, series="DGS10")["series"].tolist() == ["DGS10"]
     assert macro.read(path, series="ten", names={"ten": "DGS10"})["series"].tolist() == ["DGS10"]

@@ -44,7 +44,7 @@ def columns(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def computed(market: pd.DataFrame, context: Context | None, **knobs: object) -> pd.DataFrame:
-    return columns(features.compute("context", market, context=context, **knobs))
+    return columns(features.compute("context", market, context, **knobs))
 
 
 def numbers(table: pd.DataFrame) -> np.ndarray:
@@ -428,15 +428,6 @@ def test_markets_of_other_bars_do_not_touch_each_other() -> None:
     assert numbers(found[found["symbol"] == "BBB"]).tobytes() == numbers(own).tobytes()
 
 
-def test_what_is_no_context_is_refused() -> None:
-    with pytest.raises(BadParam, match=r"features.context.context"):
-        features.compute("context", hourly(), context={"headlines": None})
+def test_a_knob_out_of_range_is_refused() -> None:
     with pytest.raises(BadParam, match=r"features.context.news_hours"):
         features.compute("context", hourly(), news_hours=0)
-
-
-def test_the_context_is_handed_over_as_it_is() -> None:
-    """Not copied on its way through the knobs: what is remembered of it is found again."""
-    context = Context(headlines=headlines(("2024-01-01", "", "x")))
-    checked = features._knobs.checked(family.compute, {"context": context}, "features.context")
-    assert checked["context"] is context

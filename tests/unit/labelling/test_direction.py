@@ -9,7 +9,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from betti import labelling, sources
+from betti import counts, labelling, sources
 from betti.errors import BadParam, UnknownName
 from betti.labelling._spans import average_true_range, ewm_deviation
 from tests.conftest import REPOSITORY, random_bars
@@ -67,6 +67,58 @@ def test_it_equals_a_literal_loop(seed, rows, horizon, width, measure):
         pd.testing.assert_frame_equal(ours, loop, check_dtype=False, rtol=1e-12)
 
 
+def sided_by_loop(
+    bars: pd.DataFrame, horizon: int, upper: float, lower: float, both: str
+) -> list[tuple[int, int, int]]:
+    """(decision bar, last bar, class) under ATR barriers of two widths."""
+    opens, high, low, close = (bars[name].tolist() for name in ("open", "high", "low", "close"))
+    atr = average_true_range(*(bars[name].to_numpy() for name in ("high", "low", "close")), 14)
+    found = []
+    for t in range(14, len(bars) - horizon):
+        top, floor = close[t] + upper * atr[t], close[t] - lower * atr[t]
+        answer: int | None = NEUTRAL
+        for end in range(t + 1, t + horizon + 1):
+            up, down = high[end] >= top, low[end] <= floor
+            if up and down:
+                by_open = LONG if opens[end] >= top else SHORT if opens[end] <= floor else NEUTRAL
+                answer = {"neutral": NEUTRAL, "open": by_open, "drop": None}[both]
+            elif up or down:
+                answer = LONG if up else SHORT
+            if up or down:
+                break
+        if answer is not None:
+            found.append((t, end, answer))
+    return found
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    seed=st.integers(0, 10_000),
+    horizon=st.integers(1, 12),
+    upper=st.floats(0.1, 2),
+    lower=st.floats(0.1, 2),
+    both=st.sampled_from(["neutral", "open", "drop"]),
+)
+def test_two_widths_and_doubtful_bars_equal_a_literal_loop(seed, horizon, upper, lower, both):
+    bars = random_bars(120, seed)
+    rng = np.random.default_rng(seed)
+    bars["open"] = rng.uniform(bars["low"], bars["high"])  # some bars open beyond a barrier and cross to the other
+    knobs = {"horizon": horizon, "upper": upper, "lower": lower, "both": both, "measure": "atr"}
+    labels = labelling.label("direction", bars, **knobs)
+    position = {stamp: place for place, stamp in enumerate(bars["timestamp"])}
+    ours = [
+        (position[row.timestamp], position[row.span_end], int(row.direction)) for row in labels.itertuples(index=False)
+    ]
+    assert ours == sided_by_loop(bars, horizon, upper, lower, both)
+
+
+def test_equal_widths_are_one_width():
+    bars = random_bars(400)
+    one = labelling.label("direction", bars, width=0.7)
+    pd.testing.assert_frame_equal(one, labelling.label("direction", bars, upper=0.7, lower=0.7))
+    pd.testing.assert_frame_equal(one, labelling.label("direction", bars, width=9, upper=0.7, lower=0.7))
+
+
 def planted(moves: dict[int, tuple[float, float]]) -> pd.DataFrame:
     """40 bars at 100 with a true range of 2, but for the (high, low) of some bars."""
     bars = random_bars(40).assign(open=100.0, high=101.0, low=99.0, close=100.0)
@@ -95,6 +147,55 @@ def test_planted_touches(moves, answer, end):
     row = labels[labels["timestamp"] == bars["timestamp"][20]].iloc[0]
     assert row["direction"] == answer
     assert row["span_end"] == bars["timestamp"][end]
+
+
+@pytest.mark.parametrize(
+    ("opens", "both", "answer"),
+    [
+        (105.0, "open", LONG),
+        (104.0, "open", LONG),
+        (95.0, "open", SHORT),
+        (100.0, "open", NEUTRAL),
+        (105.0, "neutral", NEUTRAL),
+        (105.0, "drop", None),
+    ],
+)
+def test_a_bar_that_reaches_both_barriers(opens, both, answer):
+    bars = planted({22: (110, 90)})
+    bars.loc[22, "open"] = opens
+    labels = labelling.label("direction", bars, horizon=5, width=2.0, measure="atr", both=both)
+    found = labels.loc[labels["timestamp"] == bars["timestamp"][20], "direction"].tolist()
+    assert found == ([] if answer is None else [answer])
+
+
+def test_bars_that_reach_both_barriers_are_counted_where_all_of_their_reach_is_there():
+    """Bars 20 to 29 may be counted: 20 lie before them, 10 after. A bar that reaches both is seen by five of them."""
+    bars = planted({25: (110, 90)})
+    assert counts.of(labelling.label("direction", bars, horizon=5, width=2.0, measure="atr")) == {"both_barriers": 5}
+    assert counts.of(labelling.label("direction", planted({}), horizon=5, width=2.0, measure="atr")) == {}
+
+
+def test_counts_of_slices_sum_to_that_of_the_whole():
+    bars, knobs = random_bars(400, 4), {"horizon": 4, "width": 0.3, "measure": "atr"}
+    back, ahead = labelling.reach("direction", **knobs)
+    slices = [bars.iloc[begin - back : begin + 50 + ahead] for begin in range(back, len(bars) - ahead, 50)]
+    parts = [counts.of(labelling.label("direction", rows, **knobs)) for rows in slices]
+    assert counts.total(parts) == counts.of(labelling.label("direction", bars, **knobs))
+    assert counts.total(parts)["both_barriers"] > 10
+
+
+def test_weights_by_return_and_age():
+    bars = random_bars(300, 7)
+    plain = labelling.label("direction", bars)
+    by_return = labelling.label("direction", bars, weigh="return")
+    aged = labelling.label("direction", bars, half_life_days=100.0, newest="2001-06-01")
+    answers = ["timestamp", "span_end", "direction"]
+    for other in (by_return, aged):
+        pd.testing.assert_frame_equal(plain[answers], other[answers])
+    days = (pd.Timestamp("2001-06-01", tz="UTC") - plain["timestamp"]).dt.days.clip(lower=0)
+    np.testing.assert_allclose(aged["weight"], plain["weight"] * 0.5 ** (days / 100), rtol=1e-12)
+    touched = by_return["direction"] != NEUTRAL
+    assert by_return["weight"][touched].median() > 2 * by_return["weight"][~touched].median()
 
 
 def test_rows_near_the_end_are_absent_even_when_a_barrier_is_touched():
@@ -135,6 +236,10 @@ def test_on_the_sample_every_class_holds_at_least_a_fifth(target):
 def test_knobs_are_checked(bars):
     with pytest.raises(BadParam, match="horizon"):
         labelling.label("direction", bars, horizon=0)
+    with pytest.raises(BadParam, match="newest"):
+        labelling.label("direction", bars, newest="in May")
+    with pytest.raises(BadParam, match="upper"):
+        labelling.label("direction", bars, upper=0)
     with pytest.raises(BadParam, match="measure"):
         labelling.label("direction", bars, measure="range")
     with pytest.raises(UnknownName, match="did you mean 'horizon'"):

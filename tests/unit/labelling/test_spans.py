@@ -8,7 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from betti.labelling._spans import ahead, average_true_range, average_uniqueness, ewm_deviation, ewm_memory
+from betti.labelling._spans import (
+    ahead,
+    average_true_range,
+    average_uniqueness,
+    ewm_deviation,
+    ewm_memory,
+    long_average_uniqueness,
+)
 from tests.conftest import random_bars
 from tests.unit.labelling.loops import uniqueness
 
@@ -20,6 +27,24 @@ def test_average_uniqueness_equals_a_literal_double_loop(spans):
     ends = starts + np.array([length for _, length in spans], dtype="int64")
     ours = average_uniqueness(ends=ends, starts=starts, bars=60)
     np.testing.assert_allclose(ours, uniqueness(starts, ends), rtol=1e-12)
+    np.testing.assert_allclose(long_average_uniqueness(ends=ends, starts=starts, bars=60), ours, rtol=1e-12)
+
+
+def test_long_spans_give_the_same_bits_from_any_start():
+    starts = np.arange(40_000)
+    ends = starts + np.random.default_rng(0).integers(1, 9_000, len(starts))
+    whole = long_average_uniqueness(ends, starts, 50_000)
+    kept = starts >= 12_345
+    moved = long_average_uniqueness(ends[kept] - 12_345, starts[kept] - 12_345, 50_000 - 12_345)
+    inner = starts[kept] > 12_345 + 9_000  # whose neighbours are all there
+    assert np.array_equal(moved[inner], whole[kept][inner])
+    np.testing.assert_allclose(whole, average_uniqueness(ends, starts, 50_000), rtol=1e-9)
+
+
+def test_the_worked_example_of_concurrent_labels():
+    """Three labels, of which two share a bar (Lopez de Prado 2018, section 4.5.3)."""
+    ends, starts = np.array([2, 3, 5]), np.array([-1, 1, 3])
+    assert average_uniqueness(ends=ends, starts=starts, bars=6).round(6).tolist() == [0.833333, 0.75, 1.0]
 
 
 def test_labels_that_share_nothing_weigh_one():
@@ -51,6 +76,6 @@ def test_the_deviation_has_forgotten_its_start_when_it_speaks():
     assert np.isfinite(whole[memory:]).all()
     for start in (50, 200):
         cut = ewm_deviation(close[start:], 20)
-        np.testing.assert_allclose(cut[memory:], whole[start + memory :], rtol=1e-5)
+        assert np.array_equal(cut[memory:], whole[start + memory :])
     returns = pd.Series(np.log(close)).diff()
     assert whole[-1] == pytest.approx(returns.ewm(span=20).std().iloc[-1])

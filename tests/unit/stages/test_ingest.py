@@ -13,7 +13,14 @@ FAR = "2100-01-01T00:00:00+00:00"
 
 def sample(until: str, symbols: tuple[str, ...] = ("SP500",)) -> pd.DataFrame:
     return ingest(
-        source="sample", symbols=list(symbols), interval="1d", options={}, resample=[], sessions=None, until=until
+        source="sample",
+        symbols=list(symbols),
+        interval="1d",
+        options={},
+        resample=[],
+        sessions=None,
+        context_files={},
+        until=until,
     )
 
 
@@ -34,7 +41,16 @@ def test_an_unknown_symbol_or_source_is_named():
     with pytest.raises(UnknownName, match="'DAX'"):
         sample(FAR, ("DAX",))
     with pytest.raises(UnknownName, match="did you mean 'sample'"):
-        ingest(source="sampel", symbols=["SP500"], interval="1d", options={}, resample=[], sessions=None, until=FAR)
+        ingest(
+            source="sampel",
+            symbols=["SP500"],
+            interval="1d",
+            options={},
+            resample=[],
+            sessions=None,
+            context_files={},
+            until=FAR,
+        )
 
 
 # --- coarser bars
@@ -48,6 +64,7 @@ def weekly(resample: list[str], sessions: object = None) -> pd.DataFrame:
         options={},
         resample=resample,
         sessions=sessions,
+        context_files={},
         until="2001-06-15T00:00:00+00:00",
     )
 

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from betti import sources
+from betti.context import Context
 from betti.errors import BadBars, TooManyQuarantined
 from betti.expectations import _engine as engine
 from betti.expectations.bars import suite
@@ -25,6 +26,7 @@ UNTIL = "2018-12-31T00:00:00+00:00"
 def validated(bars: pd.DataFrame, share: float = 1.0, until: str = UNTIL) -> Validated:
     return validate(
         bars,
+        Context(),
         max_quarantined_share=share,
         stale_open_share=0.2,
         jump=0.25,

@@ -81,7 +81,7 @@ class Batches:
         return files[:taken]
 
     def _read(self, files: list[Path]) -> pd.DataFrame:
-        return _joined([io.read_part(file, self._schema) for file in files])
+        return io.read_parts(files, self._schema)
 
     def _groups(self) -> list[list[Path]]:
         """The files of each batch."""

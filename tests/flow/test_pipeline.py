@@ -34,6 +34,7 @@ def test_one_run_makes_every_artifact_and_a_report(done: Sandbox):
     recorded = [line for line in done.lock().decode().splitlines() if "md5:" in line and "7_models" not in line]
     assert sum(line.split("md5: ")[1].strip() in page for line in recorded) > 10
     assert (reports / "validation" / "incoming.html").stat().st_size > 1000
+    assert "features-technical.html" in (reports / "docs" / "index.html").read_text()
 
 
 def test_the_server_shows_tasks_artifacts_and_state_names(done: Sandbox, workspace: Sandbox, server: str):
@@ -47,6 +48,7 @@ def test_the_server_shows_tasks_artifacts_and_state_names(done: Sandbox, workspa
     assert any(task["task_inputs"].get("upstream") for task in tasks), "the run graph has no edges"
     keys = {artifact["key"] for artifact in ask(server, "artifacts/latest", {})}
     assert {"pipeline-lineage", "report", "stage-train-trigger-lightgbm", "stage-ingest"} <= keys
+    assert {"data-quality", "data-docs", "expectations-features-technical", "expectations-labels-trigger"} <= keys
 
 
 def test_again_with_nothing_changed_starts_nothing(workspace: Sandbox):

@@ -29,10 +29,12 @@ SUITES = Folder("betti.expectations", kind="suite", helpers=("drift", "flags", "
 
 _SHOWN = 20  # examples of failing values kept per expectation
 _STYLE = """<style>
-body { font: 14px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 76rem; color: #1c2733; }
+body { font: 14px/1.5 system-ui, sans-serif; margin: 0 auto; max-width: 76rem; padding: 2rem; color: #1c2733; }
 table { border-collapse: collapse; } td, th { border: 1px solid #d5dbe1; padding: .3rem .6rem; text-align: left; }
 .fa-check-circle::before { content: "\\2713"; color: #0a7d4b; } .fa-times::before { content: "\\2717"; color: #b3261e; }
-img, .modal, nav { display: none; }
+/* What needs scripts, tells of a run that there is none of, or advertises. */
+a:not([href^="#"]) { pointer-events: none; color: inherit; text-decoration: none; } /* to pages there are not */
+img, .modal, nav, footer, .sticky, a[data-toggle], .collapse, h4 + p.lead { display: none; }
 </style>"""
 # The page pulls styles and scripts from content networks; data docs must open without one.
 _REMOTE = re.compile(

@@ -60,6 +60,8 @@ def combined(parts: Iterable[Flagged]) -> Flagged:
     listed = list(parts)
     if not listed:
         raise ValueError("no flags to combine")
+    if len(listed) == 1:
+        return listed[0]
     found: dict[str, int] = {}
     for part in listed:
         for rule, n in part.found.items():

@@ -225,13 +225,18 @@ def stale_years(bars: pd.DataFrame, history: pd.DataFrame | None = None) -> pd.D
     """Opens that repeat the close before, per calendar year (UTC): `symbol`, `year`, `bars`, `stale`.
 
     Args:
-        bars: the rows to count.
+        bars: the rows to count, of one symbol.
         history: the same rows with those before them, so that the first has a close before it.
     """
     whole = bars if history is None else history
     stale = pd.Series(_stale(whole), index=whole.index).loc[bars.index].to_numpy()
-    counted = pd.DataFrame({"symbol": bars["symbol"], "year": bars["timestamp"].dt.year, "bars": 1, "stale": stale})
-    return counted.groupby(["symbol", "year"], as_index=False)[["bars", "stale"]].sum().astype({"year": "int32"})
+    years, which, counts = np.unique(
+        bars["timestamp"].dt.year.to_numpy(dtype="int64"), return_inverse=True, return_counts=True
+    )
+    found = np.bincount(which, weights=stale, minlength=len(years)).astype("int64")
+    symbol = str(bars["symbol"].iloc[0]) if len(bars) else ""
+    names = pd.Series([symbol] * len(years), dtype="str")
+    return pd.DataFrame({"symbol": names, "year": years, "bars": counts.astype("int64"), "stale": found})
 
 
 def _stale(bars: pd.DataFrame) -> Bools:

@@ -58,7 +58,7 @@ def hurst_exponent(changes: Floats, window: int) -> Floats:
     strong memory reads weaker (100 changes of exponent 0.9 read 0.74 on average).
     """
     sizes = [window >> halved for halved in range(window.bit_length()) if window >> halved >= _SHORTEST_RANGE]
-    levels = np.empty((len(sizes), len(changes)))
+    levels = np.full((len(sizes), len(changes)), np.nan)
     for level, size in zip(levels, sizes, strict=True):
         _over_boxes(_rescaled_ranges(changes, size), window, size, level)
         level /= expected_rescaled_range(size)
@@ -125,7 +125,7 @@ def detrended_fluctuation(changes: Floats, window: int, sizes: Sequence[int]) ->
     The summed changes are cut into boxes without overlap, from the oldest change on; the fluctuation is the root mean
     square of what a line leaves in each box, and the exponent the slope of its log against the log of `sizes`.
     """
-    levels = np.empty((len(sizes), len(changes)))
+    levels = np.full((len(sizes), len(changes)), np.nan)
     for level, size in zip(levels, sizes, strict=True):
         _over_boxes(_fluctuations(changes, size), window, size, level)
     return _slopes(np.log(sizes), levels, window, _FLAT**2, 2 * NO_MEMORY) / 2
@@ -166,7 +166,7 @@ def higuchi_dimension(prices: Floats, window: int) -> Floats:
     The slope of log length against log(1 / step), for steps of 1 to 10 bars. A path that stands still gives 1.
     """
     steps = np.arange(1, _STEPS + 1)
-    levels = np.empty((_STEPS, len(prices)))
+    levels = np.full((_STEPS, len(prices)), np.nan)
     for level, step in zip(levels, steps, strict=True):
         _lengths(prices, window, int(step), level)
     return _slopes(-np.log(steps), levels, window, _FLAT, LINE)

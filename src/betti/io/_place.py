@@ -5,6 +5,7 @@ A value is written beside its place, under data/.tmp, and renamed into it. What 
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from contextlib import contextmanager
@@ -38,12 +39,22 @@ def place(path: Path) -> Iterator[Path]:
         if path.is_dir() and not path.is_symlink():
             _exchange(new, path)  # a folder cannot be renamed over another; what is now at `new` goes below
         else:
-            new.replace(path)
+            _first(new, path)
     finally:
         if new.is_dir():
             shutil.rmtree(new, ignore_errors=True)
         else:
             new.unlink(missing_ok=True)
+
+
+def _first(new: Path, path: Path) -> None:
+    """Put what is at `new` where nothing was a moment ago; a folder that another process has put there since goes."""
+    try:
+        new.replace(path)
+    except OSError as cause:
+        if cause.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+        _exchange(new, path)
 
 
 def _exchange(new: Path, path: Path) -> None:

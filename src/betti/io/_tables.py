@@ -15,7 +15,7 @@ from betti.errors import BrokenArtifact
 from betti.io._place import place
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     import pandas as pd
@@ -146,8 +146,19 @@ def lay_out(folder: Path, frame: pd.DataFrame, schema: Schema) -> None:
         target.mkdir(parents=True, exist_ok=True)
         ordered = rows.sort_values("timestamp", kind="stable")
         for period, part in ordered.groupby(periods(ordered["timestamp"]), sort=True):
-            table_bytes_to(target / f"{period}.parquet", counts.attach(part, counted), schema)
+            file, rows = target / f"{period}.parquet", counts.attach(part, counted)
+            if file.exists():  # of an earlier batch of the symbol: rows at midnight alone are named after their year
+                rows = _after(read_part(file, schema), rows)
+            table_bytes_to(file, rows, schema)
             counted = {}  # told once: a reader adds up all parts
+
+
+def _after(earlier: pd.DataFrame, later: pd.DataFrame) -> pd.DataFrame:
+    """Both tables in time order, with what was counted for either."""
+    import pandas as pd
+
+    both = pd.concat([earlier, later]).sort_values("timestamp", kind="stable")
+    return counts.attach(both, counts.total([counts.of(earlier), counts.of(later)]))
 
 
 def copy_parts(path: Path, files: Mapping[tuple[str, str], Path]) -> None:
@@ -184,7 +195,16 @@ def read_part(file: Path, schema: Schema) -> pd.DataFrame:
     Raises:
         BrokenArtifact: as `read_table`.
     """
-    return _to_frame([_read(file, schema)])
+    return read_parts([file], schema)
+
+
+def read_parts(files: Sequence[Path], schema: Schema) -> pd.DataFrame:
+    """Read some Parquet files as one table, in their order.
+
+    Raises:
+        BrokenArtifact: as `read_table`.
+    """
+    return _to_frame([_read(file, schema) for file in files])
 
 
 def _read(file: Path, schema: Schema) -> pa.Table:

@@ -151,8 +151,7 @@ def _stage_of(name: str, bars: pd.DataFrame, item: str, knobs: dict[str, object]
     from betti import parts, schemas
 
     module = importlib.import_module(f"betti.stages.{name}")
-    word = {"features": "family", "labels": "target"}[name]
-    values = {word: item, **knobs}
+    values = {"family": item, **knobs} if name == "features" else knobs
     sliced, beside = module.slices(**values), (None,) if name == "features" else ()
     recipe = parts.Recipe(
         compute=lambda rows: getattr(module, name)(rows, *beside, **values),

@@ -59,9 +59,9 @@ def features(name: str = "", cost: bool = False) -> None:
     _print(_families(families, cost), rooms.FOLDER)
     Console().print(_columns(families))
     if not name:
-        declared = Table("set", "patterns", "meant for")
+        declared = Table("set", "columns", "of the families", "meant for")
         for known, one in rooms.sets().items():
-            declared.add_row(known, ", ".join(one.columns), one.description)
+            declared.add_row(known, str(len(one.columns)), ", ".join(one.families), one.description)
         Console().print(declared)
 
 

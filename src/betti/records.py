@@ -21,6 +21,7 @@ __all__ = [
     "Moved",
     "Profile",
     "RunMetrics",
+    "RunWarning",
     "Scores",
     "SymbolQuality",
     "Trading",
@@ -189,10 +190,26 @@ class Trading(_Record):
     ruined: bool
 
 
+class RunWarning(_Record):
+    """What to know when a run's scores are read: `kind` names it, `message` says it in a sentence.
+
+    Attributes:
+        found: the number that it is about.
+        limit: what `found` was held against.
+    """
+
+    kind: str
+    message: str
+    found: float
+    limit: float
+
+
 class RunMetrics(_Record):
     """Everything that evaluation says of one run.
 
     Attributes:
+        columns: how many the feature set has.
+        columns_dropped: "fold_0" ..., "final" -> how many of them pruning kept from that model; empty without pruning.
         folds: "fold_0" ... -> scores of that fold.
         pooled: scores over all test rows together.
         intervals: score name -> stationary bootstrap interval of the pooled score.
@@ -202,6 +219,7 @@ class RunMetrics(_Record):
         versus: every baseline -> the interval of (run - baseline), positive means the run is better;
             `versus_score` says in which score the comparison is made.
         rows_dropped: test rows without a complete input, by reason.
+        warnings: such as too few samples for its columns.
     """
 
     run: str
@@ -211,6 +229,7 @@ class RunMetrics(_Record):
     seed: int
     classes: int
     columns: int
+    columns_dropped: dict[str, int] = {}
     device: str
     folds: dict[str, Classification]
     pooled: Classification
@@ -222,6 +241,7 @@ class RunMetrics(_Record):
     versus: dict[str, Interval]
     versus_score: dict[str, str]
     rows_dropped: dict[str, int]
+    warnings: list[RunWarning] = []
 
 
 class Scores(_Record):

@@ -44,16 +44,30 @@ def run_body(
     """Everything about one run."""
     words = (
         f"Model {escaped(metrics.model)} on {metrics.columns} columns of {escaped(metrics.feature_set)}, "
-        f"for {escaped(metrics.target)}."
+        f"for {escaped(metrics.target)}.{_pruned(metrics)}"
     )
     return (
         paragraph(words)
+        + _warnings(metrics)
         + _cards(metrics)
         + _scores(metrics)
         + _intervals(metrics)
         + _trading(metrics)
         + _pictures(metrics, learning, predictions, equity, max_points)
     )
+
+
+def _pruned(metrics: RunMetrics) -> str:
+    """How many columns the models were not given, most and fewest."""
+    if not metrics.columns_dropped:
+        return ""
+    least, most = min(metrics.columns_dropped.values()), max(metrics.columns_dropped.values())
+    number_of = f"{most}" if least == most else f"{least} to {most}"
+    return f" Pruning dropped {number_of} of them, which were constant or like others in a model's train rows."
+
+
+def _warnings(metrics: RunMetrics) -> str:
+    return "".join(paragraph(f"Warning: {escaped(one.message)}.") for one in metrics.warnings)
 
 
 def _cards(metrics: RunMetrics) -> str:

@@ -196,7 +196,8 @@ def read(kind: str, files: Sequence[tuple[str | Path, Mapping[str, Any]]]) -> pd
     """
     module = FOLDER.load(kind)
     tables = [
-        module.read(path, **_knobs.checked(module.read, options, f"ingest.context_files.{kind}")) for path, options in files
+        module.read(path, **_knobs.checked(module.read, options, f"ingest.context_files.{kind}"))
+        for path, options in files
     ]
     if not tables:
         raise BadContext(kind, "no file is named", f"Name one in ingest.context_files.{kind}, or leave the kind out")

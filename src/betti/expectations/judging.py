@@ -48,10 +48,10 @@ def judge(bars: pd.DataFrame, *, until: pd.Timestamp) -> Judged:
     ordered = bars.sort_values(["symbol", "timestamp"], kind="stable").reset_index(drop=True)
     expected = suite(until=until)
     found = engine.run(prepared(ordered), expected)
+    if found.success:
+        return Judged(ordered, ordered.iloc[:0].assign(reason=pd.Series(dtype=object)), found, found)
     reasons = _reasons(ordered, found)
     bad = reasons != ""
-    if not bad.any():
-        return Judged(ordered, ordered.iloc[:0].assign(reason=reasons.iloc[:0]), found, found)
     clean = ordered[~bad].reset_index(drop=True)
     quarantine = ordered[bad].assign(reason=reasons[bad]).reset_index(drop=True)
     proof = engine.run(prepared(clean), expected)

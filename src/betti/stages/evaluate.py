@@ -20,7 +20,7 @@ from betti.metrics.decisions import positions
 from betti.metrics.significance import Bootstrap, difference_interval, score_intervals, trading_intervals
 from betti.metrics.trading import Simulation, buy_and_hold, simulate, summarise
 from betti.progress import track
-from betti.records import RunMetrics, Scores
+from betti.records import RunMetrics, RunWarning, Scores
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -274,6 +274,7 @@ def _metrics(
         seed=manifest.seed,
         classes=manifest.classes,
         columns=len(manifest.columns),
+        columns_dropped={name: choice.dropped for name, choice in manifest.pruned.items()},
         device=manifest.device,
         folds=_by_fold(tested, threshold),
         pooled=classification(y, tested.run, threshold),
@@ -285,6 +286,10 @@ def _metrics(
         versus=_versus(tested, times, strategy, held, bootstrap),
         versus_score=VERSUS_SCORE,
         rows_dropped=tested.dropped,
+        warnings=[
+            RunWarning(kind=one.kind, message=one.message, found=one.found, limit=one.limit)
+            for one in manifest.warnings
+        ],
     )
 
 

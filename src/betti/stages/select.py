@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from betti import counts
 from betti.errors import BadInput
+from betti.features import FOLDER
 from betti.features._sets import declared
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     import pandas as pd
 
@@ -20,10 +21,12 @@ __all__ = ["EmptySet", "check_patterns", "select"]
 class EmptySet(BadInput):
     """A pattern of a feature set that matches no column of any declared family."""
 
-    def __init__(self, name: str, pattern: str, families: list[str]) -> None:
+    def __init__(self, name: str, pattern: str, families: list[str], needed: Iterable[str] = ()) -> None:
+        self.needed = tuple(needed)
+        declare = f"Declare {', '.join(self.needed)}" if self.needed else "Declare its family"
         super().__init__(
             f"feature set '{name}': pattern '{pattern}' matches no column of the families {', '.join(families)}. "
-            "Declare its family under `features`, or mend the pattern in params.yaml"
+            f"{declare} under `features`, or mend the pattern in params.yaml"
         )
 
 
@@ -59,11 +62,16 @@ def check_patterns(set: str, columns: list[str], families: tuple[str, ...]) -> N
     """Refuse a set one of whose patterns can match no column of these families, before any is computed.
 
     Raises:
-        UnknownName, EmptySet: as `select`.
+        UnknownName: no patterns given and no declared set of that name.
+        EmptySet: names every family that the set needs and that is not there.
     """
-    for pattern in tuple(columns) or declared(set).columns:
-        if not any(_may_match(pattern, family) for family in families):
-            raise EmptySet(set, pattern, sorted(families))
+    patterns = tuple(columns) or declared(set).columns
+    idle = [pattern for pattern in patterns if not any(_may_match(pattern, family) for family in families)]
+    if idle:
+        # All families that are off, at once: a set may need several.
+        prefixes = (pattern.partition("__")[0] for pattern in idle if "__" in pattern)
+        needed = dict.fromkeys(prefix for prefix in prefixes if prefix in FOLDER.names())
+        raise EmptySet(set, idle[0], sorted(families), needed)
 
 
 def _may_match(pattern: str, family: str) -> bool:

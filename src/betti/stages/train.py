@@ -1,11 +1,13 @@
 """Stage 7, one item per run: a model per fold for honest evaluation, and a final one on everything known.
 
-Every fold is checked for leaks before anything is fitted, and scalers see train rows only. What does not belong here:
-cutting folds (`betti.splits`), turning tables into inputs (`betti.training.prepare`), models (`betti.models`).
+Every fold is checked for leaks before anything is fitted; columns are chosen and scalers fitted on train rows alone.
+What does not belong here: cutting folds (`betti.splits`), turning tables into inputs (`betti.training.prepare`), which
+columns are alike (`betti.training.pruning`), models (`betti.models`).
 """
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +17,8 @@ from betti.errors import BadInput, BadParam
 from betti.models import ModelRegistry
 from betti.progress import tell
 from betti.schemas import ROLES
-from betti.training import prepare
+from betti.training import prepare, pruning
+from betti.training.guard import thinness
 from betti.training.leaks import refuse_leaks
 from betti.training.manifest import FitFacts, RunManifest, library_versions
 from betti.training.run import FINAL, Member, TrainedRun, member_name
@@ -25,12 +28,17 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from betti.models import TrainingMetrics
+    from betti.models import BaseModel, TrainingMetrics
+    from betti.training.guard import Thin
     from betti.training.prepare import FeatureRows, Labelled
+    from betti.training.pruning import Choice
 
     Positions = NDArray[np.int64]
+    Roles = dict[int, NDArray[np.object_]]
 
 __all__ = ["NothingToTrain", "StaleFolds", "Trained", "train"]
+
+log = logging.getLogger(__name__)
 
 KEY = ["timestamp", "symbol"]
 SPANNED = [*KEY, "span_start", "span_end"]
@@ -72,14 +80,43 @@ class Trained:
 
 
 @dataclass(frozen=True)
-class _Recipe:
-    """What every fit of the run shares."""
+class _Asked:
+    """What the run says of itself in params.yaml."""
 
     run: str
     model: str
-    config: dict[str, Any]
+    set: str
+    target: str
+    seed: int
+    prune: float | None
+
+
+@dataclass(frozen=True)
+class _Recipe:
+    """What every fit of the run shares.
+
+    Attributes:
+        prototype: the model with the run's knobs, never fitted.
+        label: the column that is learnt.
+        longest_step: microseconds that a window may step over; None for single rows.
+    """
+
+    asked: _Asked
+    prototype: BaseModel
+    label: str
+    longest_step: int | None
     features: FeatureRows
     data: Labelled
+
+
+@dataclass(frozen=True)
+class _Lesson:
+    """What one model learns from: rows of the labelled data by position, and columns."""
+
+    name: str
+    rows: Positions
+    valid: Positions
+    columns: Choice
 
 
 def train(
@@ -93,6 +130,8 @@ def train(
     target: str,
     seed: int,
     config: dict[str, Any],
+    prune: float | None = None,
+    least_samples_per_feature: float | None = None,
 ) -> Trained:
     """Fit one model per fold, then the final one.
 
@@ -106,51 +145,81 @@ def train(
         target: the target's name.
         seed: of every fit.
         config: knobs of the model to replace.
+        prune: each model is spared constant columns and those more alike than this (`betti.training.pruning`), as its
+            own train rows show; None gives all columns to all models.
+        least_samples_per_feature: train rows per column that the smallest fold must have; None only warns.
 
     Raises:
         LeakError: a train or valid row's span overlaps a test row's.
         ValuelessColumns: features without any value.
         StaleFolds: folds of other labels.
         NothingToTrain: a fold without usable train rows.
+        AllConstant: a fold in which no column varies, where columns are pruned.
+        TooFewSamples: fewer than `least_samples_per_feature`.
         UnknownName, BadModelInput, BadParam: the model or a knob does not exist or does not fit.
     """
+    asked = _Asked(run, model, set, target, seed, prune)
+    recipe = _recipe(asked, config, feature_set, labels, folds)
+    roles = _roles(recipe.data, folds)
+    lessons = _lessons(recipe, roles)
+    sizes = {one.name: (len(one.rows), len(one.columns.kept)) for one in lessons if one.name != FINAL}
+    warnings = thinness(run, sizes, least_samples_per_feature)
+    for warning in warnings:
+        log.warning("run '%s': %s", run, warning.message)
+    members, metrics, final_config = _fit_all(recipe, lessons)
+    manifest = _manifest(recipe, roles, lessons, metrics, final_config, warnings)
+    return Trained(TrainedRun(manifest, members), _learning(roles, metrics))
+
+
+def _recipe(
+    asked: _Asked, config: dict[str, Any], feature_set: pd.DataFrame, labels: pd.DataFrame, folds: pd.DataFrame
+) -> _Recipe:
+    """Tables to a matrix and labelled rows, after every check that needs no model."""
     label = prepare.label_column(labels)
     classes = prepare.class_count(label, labels[label].dropna().to_numpy(dtype="float64"))
-    prototype = ModelRegistry.create(model, _config(run, config, seed, classes))
+    prototype = ModelRegistry.create(asked.model, _config(asked.run, config, asked.seed, classes))
     length = int(prototype.config["length"]) if prototype.requires_sequences else None
-    _refuse_bad_folds(run, labels, folds)
-
-    features = prepare.feature_rows(feature_set, prepare.feature_columns(feature_set), length)
+    _refuse_bad_folds(asked.run, labels, folds)
+    longest = None if length is None else prepare.longest_step(feature_set)
+    features = prepare.feature_rows(feature_set, prepare.feature_columns(feature_set), length, longest)
     empty = prepare.valueless_columns(features, labels)
     if empty:
-        raise prepare.ValuelessColumns(set, empty)
-    recipe = _Recipe(run, model, prototype.config, features, prepare.labelled(labels, label, features))
-    roles = _roles(recipe.data, folds)
-    members, metrics = _fit_folds(recipe, roles)
-    final_config = prototype.final_config(list(metrics.values()))
-    everything = np.arange(len(recipe.data.y))
-    members[FINAL], metrics[FINAL] = _fit(recipe, FINAL, everything, everything[:0], final_config)
-    tell(len(members), len(members), "models")
-    manifest = RunManifest(
-        run=run,
-        model=model,
-        target=target,
-        set=set,
-        seed=seed,
-        config=prototype.config,
+        raise prepare.ValuelessColumns(asked.set, empty)
+    return _Recipe(asked, prototype, label, longest, features, prepare.labelled(labels, label, features))
+
+
+def _manifest(
+    recipe: _Recipe,
+    roles: Roles,
+    lessons: list[_Lesson],
+    metrics: dict[str, TrainingMetrics],
+    final_config: dict[str, Any],
+    warnings: tuple[Thin, ...],
+) -> RunManifest:
+    asked, config = recipe.asked, recipe.prototype.config
+    return RunManifest(
+        run=asked.run,
+        model=asked.model,
+        target=asked.target,
+        set=asked.set,
+        seed=asked.seed,
+        config=config,
         final_config=final_config,
-        columns=features.columns,
-        classes=classes,
-        label=label,
-        length=length,
-        device=_device(prototype.config),
+        columns=recipe.features.columns,
+        prune=asked.prune,
+        pruned={} if asked.prune is None else {lesson.name: lesson.columns for lesson in lessons},
+        classes=int(config["classes"]),
+        label=recipe.label,
+        length=recipe.features.length,
+        longest_step=recipe.longest_step,
+        device=_device(config),
         folds=tuple(roles),
         fits={name: FitFacts.of(found) for name, found in metrics.items()},
-        rows=_row_counts(roles, len(everything)),
+        rows=_row_counts(roles, len(recipe.data.y)),
         dropped=recipe.data.dropped,
+        warnings=warnings,
         libraries=library_versions(),
     )
-    return Trained(TrainedRun(manifest, members), _learning(roles, metrics))
 
 
 def _config(run: str, config: dict[str, Any], seed: int, classes: int) -> dict[str, Any]:
@@ -187,7 +256,7 @@ def _refuse_bad_folds(run: str, labels: pd.DataFrame, folds: pd.DataFrame) -> No
         refuse_leaks(int(str(fold)), spanned)
 
 
-def _roles(data: Labelled, folds: pd.DataFrame) -> dict[int, NDArray[np.object_]]:
+def _roles(data: Labelled, folds: pd.DataFrame) -> Roles:
     """Fold -> role of every usable row."""
     return {
         int(str(fold)): data.rows[KEY].merge(rows, on=KEY, how="left")["role"].to_numpy(dtype="object")
@@ -195,7 +264,7 @@ def _roles(data: Labelled, folds: pd.DataFrame) -> dict[int, NDArray[np.object_]
     }
 
 
-def _row_counts(roles: dict[int, NDArray[np.object_]], everything: int) -> dict[str, dict[str, int]]:
+def _row_counts(roles: Roles, everything: int) -> dict[str, dict[str, int]]:
     counts = {
         member_name(fold): {role: int(np.count_nonzero(found == role)) for role in ROLES}
         for fold, found in roles.items()
@@ -206,35 +275,58 @@ def _row_counts(roles: dict[int, NDArray[np.object_]], everything: int) -> dict[
 # Fitting -----------------------------------------------------------------------------------------------------------
 
 
-def _fit_folds(
-    recipe: _Recipe, roles: dict[int, NDArray[np.object_]]
-) -> tuple[dict[str, Member], dict[str, TrainingMetrics]]:
+def _lessons(recipe: _Recipe, roles: Roles) -> list[_Lesson]:
+    """Every fold's, then the final one on all labelled rows; columns are chosen on the lesson's own train rows."""
+    parts = {
+        member_name(fold): tuple(np.flatnonzero(found == role) for role in ("train", "valid"))
+        for fold, found in roles.items()
+    }
+    whole = np.arange(len(recipe.data.y))
+    parts[FINAL] = (whole, whole[:0])
+    found = []
+    for name, (rows, valid) in parts.items():
+        if not len(rows):
+            raise NothingToTrain(recipe.asked.run, name, recipe.data.dropped)
+        found.append(_Lesson(name, rows, valid, _columns(recipe, rows)))
+    return found
+
+
+def _columns(recipe: _Recipe, rows: Positions) -> Choice:
+    features, limit = recipe.features, recipe.asked.prune
+    if limit is None:
+        return pruning.everything(features.columns)
+    return pruning.choose(features.columns, features.values, recipe.data.positions[rows], limit)
+
+
+def _fit_all(
+    recipe: _Recipe, lessons: list[_Lesson]
+) -> tuple[dict[str, Member], dict[str, TrainingMetrics], dict[str, Any]]:
+    """Every model by name, how each fit went, and the knobs that the final one took from the folds."""
     members: dict[str, Member] = {}
     metrics: dict[str, TrainingMetrics] = {}
-    for fold, found in roles.items():
-        name = member_name(fold)
-        rows, valid = (np.flatnonzero(found == role) for role in ("train", "valid"))
-        members[name], metrics[name] = _fit(recipe, name, rows, valid, {})
-        tell(len(members), len(roles) + 1, "models")
-    return members, metrics
+    config: dict[str, Any] = {}
+    for lesson in lessons:
+        if lesson.name == FINAL:
+            config = recipe.prototype.final_config(list(metrics.values()))
+        members[lesson.name], metrics[lesson.name] = _fit(recipe, lesson, config)
+        tell(len(members), len(lessons), "models")
+    return members, metrics, config
 
 
-def _fit(
-    recipe: _Recipe, name: str, rows: Positions, valid: Positions, config: dict[str, Any]
-) -> tuple[Member, TrainingMetrics]:
-    """One model on these rows of the labelled data; without valid rows it trains for as long as configured."""
-    data, features = recipe.data, recipe.features
-    if not len(rows):
-        raise NothingToTrain(recipe.run, name, data.dropped)
-    model = ModelRegistry.create(recipe.model, {**recipe.config, **config})
+def _fit(recipe: _Recipe, lesson: _Lesson, config: dict[str, Any]) -> tuple[Member, TrainingMetrics]:
+    """One model; without valid rows it trains for as long as configured."""
+    data, rows, valid = recipe.data, lesson.rows, lesson.valid
+    features = recipe.features.only(lesson.columns.kept)
+    model = ModelRegistry.create(recipe.asked.model, {**recipe.prototype.config, **config})
     scaler = None
     if model.requires_scaling:
         scaler = fit_scaler(model.model_family, features.values[data.positions[rows]])
+    seen, unseen = features.several(scaler, data.positions[rows], data.positions[valid])
     start, end = data.spans()
     metrics = model.fit(
-        features.inputs(data.positions[rows], scaler),
+        seen,
         data.y[rows],
-        features.inputs(data.positions[valid], scaler) if len(valid) else None,
+        unseen if len(valid) else None,
         data.y[valid] if len(valid) else None,
         sample_weights=data.weights[rows],
         spans=(start[rows], end[rows]),
@@ -242,7 +334,7 @@ def _fit(
     return Member(model, scaler), metrics
 
 
-def _learning(roles: dict[int, NDArray[np.object_]], metrics: dict[str, TrainingMetrics]) -> pd.DataFrame:
+def _learning(roles: Roles, metrics: dict[str, TrainingMetrics]) -> pd.DataFrame:
     """Loss by fold and epoch."""
     import pandas as pd
 

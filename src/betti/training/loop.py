@@ -108,10 +108,10 @@ class _Best:
 
 
 class _OnDevice:
-    """Examples moved to the device once."""
+    """Examples moved to the device once; a matrix that others have there already is shared."""
 
-    def __init__(self, examples: Examples, device: str) -> None:
-        self.inputs = Resident(examples.inputs, device)
+    def __init__(self, examples: Examples, device: str, beside: _OnDevice | None = None) -> None:
+        self.inputs = Resident(examples.inputs, device, beside=beside.inputs if beside else None)
         self.targets = torch.from_numpy(examples.targets).to(device)
         self.weights = torch.from_numpy(examples.weights.astype("float32")).to(device)
 
@@ -143,8 +143,9 @@ def train(
     """
     with seeded(settings.seed, device):
         network = build().to(device)
-        held_out = None if valid is None else _OnDevice(valid, device)
-        return _fit(network, loss, _OnDevice(examples, device), held_out, settings, device)
+        learnt = _OnDevice(examples, device)
+        held_out = None if valid is None else _OnDevice(valid, device, beside=learnt)
+        return _fit(network, loss, learnt, held_out, settings, device)
 
 
 def _fit(

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import BaseModel, ConfigDict
 
+from betti.training.guard import Thin  # noqa: TC001  # pydantic needs it at runtime
+from betti.training.pruning import Choice  # noqa: TC001  # likewise
+
 if TYPE_CHECKING:
     from betti.models._protocol import TrainingMetrics
 
@@ -52,15 +55,19 @@ class RunManifest(BaseModel):
         seed: of every fit.
         config: every knob of the fold models.
         final_config: knobs that the final model has otherwise, fixed from the folds.
-        columns: feature columns, in order.
+        columns: feature columns of the set, in order; a row has an input where all of them are finite.
+        prune: the run's limit of likeness; None where every model was given all columns.
+        pruned: "fold_0", ..., "final" -> the columns that this model was given; empty without a limit.
         classes: how many there are.
         label: the label column.
         length: rows in an input; None for single rows.
+        longest_step: microseconds between two rows of a window at most; None for single rows.
         device: "cpu" or "cuda".
         folds: fold numbers.
         fits: "fold_0", ..., "final" -> how it went.
         rows: "fold_0", ... -> role -> rows with a complete input; "final" has only "train".
         dropped: labelled rows without a complete input, by reason.
+        warnings: what to know when its scores are read.
         libraries: what computed it.
     """
 
@@ -74,15 +81,24 @@ class RunManifest(BaseModel):
     config: dict[str, Any]
     final_config: dict[str, Any]
     columns: tuple[str, ...]
+    prune: float | None = None
+    pruned: dict[str, Choice] = {}
     classes: int
     label: str
     length: int | None
+    longest_step: int | None = None
     device: str
     folds: tuple[int, ...]
     fits: dict[str, FitFacts]
     rows: dict[str, dict[str, int]]
     dropped: dict[str, int]
+    warnings: tuple[Thin, ...] = ()
     libraries: dict[str, str]
+
+    def kept(self, member: str) -> tuple[str, ...]:
+        """Columns that one model ("fold_0", "final") takes, in order."""
+        found = self.pruned.get(member)
+        return self.columns if found is None else found.kept
 
 
 def library_versions() -> dict[str, str]:

@@ -7,14 +7,14 @@ What does not belong here: choosing rows by role (`betti.stages.train`), and mod
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from betti.errors import BadInput, BrokenArtifact
 from betti.schemas import FEATURES, LABELS
-from betti.windows import Windows, complete
+from betti.windows import Windows, breaks, complete, usual_step
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,6 +36,7 @@ __all__ = [
     "feature_rows",
     "label_column",
     "labelled",
+    "longest_step",
     "valueless_columns",
 ]
 
@@ -85,7 +86,7 @@ class FeatureRows:
 
     Attributes:
         columns: feature names, in order.
-        values: (rows, columns) float32 by symbol and time; NaN in warm-up rows.
+        values: (rows, columns) float32 by symbol and time, a row in one stretch of memory; NaN in warm-up rows.
         index: (symbol, timestamp) of each row.
         complete: (rows,) whether a full, finite input ends at the row.
         length: rows in an input; None for single rows.
@@ -105,13 +106,30 @@ class FeatureRows:
         dropped = {NO_FEATURES: int((at < 0).sum()), INCOMPLETE: int(((at >= 0) & ~kept).sum())}
         return Found(kept, at[kept].astype("int64"), {reason: n for reason, n in dropped.items() if n})
 
+    def only(self, columns: tuple[str, ...]) -> FeatureRows:
+        """The same rows with these columns alone; itself where they are all.
+
+        `complete` stays: which rows have an input is told by the whole set, so that models which keep other columns
+        of it are judged on the same rows.
+        """
+        if columns == self.columns:
+            return self
+        place = {name: at for at, name in enumerate(self.columns)}
+        # `take` keeps rows in one stretch; indexing with brackets would lay the columns so.
+        values = np.take(self.values, [place[name] for name in columns], axis=1)
+        return replace(self, columns=columns, values=values)
+
     def inputs(self, positions: NDArray[np.int64], scaler: Scaler | None) -> Inputs:
         """Scaled inputs that end at these positions: (n, columns), or `Windows` where there is a length."""
+        return self.several(scaler, positions)[0]
+
+    def several(self, scaler: Scaler | None, *positions: NDArray[np.int64]) -> tuple[Inputs, ...]:
+        """What `inputs` gives for each of these, the windows over one matrix that is scaled once."""
         if self.length is None:
-            rows = self.values[positions]
-            return rows if scaler is None else scaler.transform(rows)
+            picked = [self.values[at] for at in positions]
+            return tuple(rows if scaler is None else scaler.transform(rows) for rows in picked)
         values = self.values if scaler is None else scaler.transform(self.values)
-        return Windows(values, positions, self.length)
+        return tuple(Windows(values, at, self.length) for at in positions)
 
 
 @dataclass(frozen=True)
@@ -154,8 +172,25 @@ def feature_columns(feature_set: pd.DataFrame) -> tuple[str, ...]:
     return tuple(str(name) for name in feature_set.columns if name not in FEATURES.names)
 
 
-def feature_rows(feature_set: pd.DataFrame, columns: tuple[str, ...], length: int | None) -> FeatureRows:
-    """The table as a matrix of these columns, ready for inputs of `length` rows (None: single rows).
+def longest_step(feature_set: pd.DataFrame) -> int:
+    """The longest step in microseconds that is no gap for windows: twice the usual one of these rows.
+
+    Found once, when a model is trained, and kept with it: `betti.windows.usual_step` says why. It tells of clocks
+    alone, so that rows after a fold may take part.
+    """
+    return 2 * usual_step(*_clocks(feature_set.sort_values(["symbol", "timestamp"], kind="stable")))
+
+
+def feature_rows(
+    feature_set: pd.DataFrame, columns: tuple[str, ...], length: int | None, longest: int | None = None
+) -> FeatureRows:
+    """The table as a matrix of these columns, ready for inputs of `length` rows.
+
+    Args:
+        feature_set: columns as in `schemas.FEATURES`, in any order of rows.
+        columns: those to take.
+        length: rows in an input; None for single rows.
+        longest: the longest step in microseconds that a window may cross; None: only the end of a symbol stops it.
 
     Raises:
         MissingColumns: the table lacks some.
@@ -169,10 +204,19 @@ def feature_rows(feature_set: pd.DataFrame, columns: tuple[str, ...], length: in
     if not index.is_unique:
         symbol, timestamp = index[index.duplicated()][0]
         raise BrokenArtifact("feature_set", f"the row {symbol} {timestamp} occurs twice")
-    values = ordered[list(columns)].to_numpy(dtype="float32", copy=True)
-    finite = np.isfinite(values).all(axis=1)
-    full = finite if length is None else complete(ordered["symbol"].to_numpy(dtype="object"), finite, length)
+    # pandas lays a table out by columns; a batch gathers rows.
+    values = np.array(ordered[list(columns)].to_numpy(dtype="float32"), order="C")
+    full = np.isfinite(values).all(axis=1)
+    if length is not None:
+        symbols, times = _clocks(ordered)
+        broken = None if longest is None else breaks(symbols, times, longest)
+        full = complete(symbols, full, length, broken)
     return FeatureRows(columns, values, index, full, length)
+
+
+def _clocks(ordered: pd.DataFrame) -> tuple[NDArray[np.object_], NDArray[np.int64]]:
+    """Symbol and microseconds since 1970 of each row."""
+    return ordered["symbol"].to_numpy(dtype="object"), ordered["timestamp"].dt.as_unit("us").astype("int64").to_numpy()
 
 
 def label_column(labels: pd.DataFrame) -> str:

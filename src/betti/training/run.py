@@ -102,14 +102,16 @@ class TrainedRun:
         from betti.models._protocol import PredictionOutput
         from betti.training.prepare import feature_rows
 
-        features = feature_rows(feature_set, self.manifest.columns, self.manifest.length)
+        told = self.manifest
+        features = feature_rows(feature_set, told.columns, told.length, told.longest_step)
         found = features.find(rows)
         member = self.member(fold)
         kept = rows[found.kept].reset_index(drop=True)
         if not len(kept):
-            nothing = PredictionOutput.from_probabilities(np.empty((0, self.manifest.classes)))
+            nothing = PredictionOutput.from_probabilities(np.empty((0, told.classes)))
             return Predicted(kept, nothing, found.dropped)
-        return Predicted(kept, member.model.predict(features.inputs(found.positions, member.scaler)), found.dropped)
+        inputs = features.only(told.kept(member_name(fold))).inputs(found.positions, member.scaler)
+        return Predicted(kept, member.model.predict(inputs), found.dropped)
 
     def save(self, folder: Path) -> None:
         """Write the manifest and every model into `folder`."""

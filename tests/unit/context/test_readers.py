@@ -68,7 +68,9 @@ def test_days_and_times_in_one_file(tmp_path: Path) -> None:
 
 def test_a_time_of_day_without_a_zone_is_asked_for(tmp_path: Path) -> None:
     path = text(tmp_path, "date,title\n2024-01-05,a\n2024-01-05 10:00,b\n")
-    with pytest.raises(BadContext, match=r"2024-01-05 10:00:00 in row 3\)\. Set ingest.context_files.headlines.timezone"):
+    with pytest.raises(
+        BadContext, match=r"2024-01-05 10:00:00 in row 3\)\. Set ingest.context_files.headlines.timezone"
+    ):
         headlines.read(path)
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from betti import sources
 from betti.expectations import flags as module
-from betti.expectations._habits import long_runs, runs
+from betti.expectations._habits import long_runs, median_after, median_before, runs
 from betti.expectations.flags import COLUMNS, Flagged, combined, flags
 from betti.expectations.result import FLAGS
 from tests.conftest import random_bars
@@ -331,3 +331,15 @@ def test_a_real_market_in_cents_from_a_day_on_is_seen():
     bars.loc[30_000:, PRICES] *= 100
     found = flagged(bars, stale_open_share=0.9).rows
     assert found.loc[found["rule"] == "unit_change", "timestamp"].tolist() == [bars["timestamp"][30_000]]
+
+
+@settings(max_examples=40, deadline=None)
+@given(rows=st.integers(0, 400), window=st.sampled_from([5, 50, 100]), share=st.floats(0, 1), seed=st.integers(0, 99))
+def test_moving_medians_are_those_of_pandas(rows, window, share, seed):
+    rng = np.random.default_rng(seed)
+    values = np.where(rng.random(rows) < share, np.nan, rng.normal(size=rows).round(1))
+    least = min(20, window)
+    before = pd.Series(values).rolling(window, min_periods=least).median().shift()
+    after = pd.Series(values[::-1]).rolling(window, min_periods=least).median()[::-1]
+    np.testing.assert_array_equal(median_before(values, window), before.to_numpy(dtype="float64"))
+    np.testing.assert_array_equal(median_after(values, window), after.to_numpy(dtype="float64"))

@@ -17,9 +17,8 @@ def called(*words: str) -> Result:
 
 
 def line(result: Result, start: str) -> str:
-    """The table row that begins with these words."""
-    (found,) = re.findall(rf"^\W*{re.escape(start)}\s.*$", result.output, flags=re.M)
-    return str(found)
+    """The first table row that begins with these words: families stand before sets, and one of each is `context`."""
+    return str(re.findall(rf"^\W*{re.escape(start)}\s.*$", result.output, flags=re.M)[0])
 
 
 def test_every_family_is_listed_with_its_look_back_columns_and_sets() -> None:

@@ -16,6 +16,8 @@ from betti.records import RunMetrics
 from betti.stages.compare import compare
 from betti.stages.evaluate import Evaluated, NothingToEvaluate, evaluate
 from betti.stages.train import train
+from betti.training.guard import Thin, thinness
+from betti.training.pruning import Choice
 from tests.conftest import random_bars
 
 if TYPE_CHECKING:
@@ -44,6 +46,8 @@ class Manifest:
     classes: int = 3
     label: str = "direction"
     device: str = "cpu"
+    pruned: dict[str, Choice] = field(default_factory=dict)
+    warnings: tuple[Thin, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -295,6 +299,18 @@ def test_only_the_chosen_symbols_are_traded(judge):
     assert both.metrics.trading.trades > one.metrics.trading.trades
     with pytest.raises(BadParam, match="no bars of NASDAQ; there are AAA, BBB"):
         judge(Fake(skilled(0.6)), trade_symbols=["NASDAQ"])
+
+
+def test_what_training_warned_of_and_dropped_stands_beside_the_scores(judge):
+    choice = Choice(kept=("a",), constant=("b",), alike={"c": "a", "d": "a"})
+    found = thinness("fake", {"fold_0": (1500, 110)}, None)
+    metrics = judge(Fake(skilled(0.5), Manifest(pruned={"fold_0": choice}, warnings=found))).metrics
+    assert metrics.columns_dropped == {"fold_0": 3}
+    assert [(one.kind, one.limit) for one in metrics.warnings] == [("few_samples", 20.0), ("many_columns", 100.0)]
+    assert [one.message for one in metrics.warnings] == [one.message for one in found]
+    assert RunMetrics.model_validate_json(metrics.model_dump_json()) == metrics
+    plain = judge(Fake(skilled(0.5))).metrics
+    assert (plain.columns_dropped, plain.warnings) == ({}, [])
 
 
 def test_a_class_absent_from_a_fold_and_a_fold_without_answers(judge, labels, folds):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,9 @@ import pytest
 from betti.errors import BadParam, BrokenArtifact, LeakError, UnknownName
 from betti.progress import listening
 from betti.stages.train import NothingToTrain, StaleFolds, Trained, train
+from betti.training.guard import TooFewSamples
 from betti.training.prepare import ValuelessColumns
+from betti.training.pruning import AllConstant
 from betti.training.run import TrainedRun
 from betti.training.scaling import fit_scaler
 
@@ -70,7 +73,8 @@ def folds_of(labels: pd.DataFrame, stamps: pd.DatetimeIndex) -> pd.DataFrame:
 def run_of(tables: tuple[pd.DataFrame, ...], model: str, **changed: Any) -> Trained:
     features, labels, folds = (changed.get(n, t) for n, t in zip(("features", "labels", "folds"), tables, strict=True))
     config = changed.get("config", CONFIGS[model])
-    return train(features, labels, folds, run="r", model=model, set="s", target="t", seed=7, config=config)
+    knobs = {name: changed[name] for name in ("prune", "least_samples_per_feature") if name in changed}
+    return train(features, labels, folds, run="r", model=model, set="s", target="t", seed=7, config=config, **knobs)
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -268,3 +272,152 @@ def test_models_and_epochs_are_told(tables: tuple[pd.DataFrame, ...]) -> None:
         run_of(tables, "lstm")
     assert [entry for entry in told if entry[2] == "models"] == [(1, 3, "models"), (2, 3, "models"), (3, 3, "models")]
     assert any(what == "epochs" for _, _, what in told)
+
+
+# Columns -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def redundant(tables: tuple[pd.DataFrame, ...]) -> pd.DataFrame:
+    """The features, a constant among them, a twin, and a column that parts from its twin after the first fold."""
+    features = tables[0].copy()
+    first_fold = tables[2].query("fold == 0 and role == 'train'")["timestamp"].max()
+    features.insert(2, "f__hour", np.float32(4))
+    features["f__twin"] = 2 * features["f__a"] + 1
+    features["f__later"] = features["f__c"].where(features["timestamp"] <= first_fold, -features["f__c"] % 1)
+    return features
+
+
+def pruned_run(tables: tuple[pd.DataFrame, ...], model: str, features: pd.DataFrame) -> Trained:
+    return run_of(tables, model, features=features, prune=0.9)
+
+
+@pytest.mark.parametrize("model", CONFIGS)
+def test_each_model_is_given_the_columns_of_its_own_train_rows(
+    model: str, tables: tuple[pd.DataFrame, ...], redundant: pd.DataFrame, tmp_path: Path
+) -> None:
+    trained = pruned_run(tables, model, redundant)
+    manifest = trained.models.manifest
+    assert manifest.columns == ("f__hour", "f__a", "f__b", "f__c", "f__twin", "f__later")
+    assert (manifest.prune, set(manifest.pruned)) == (0.9, {"fold_0", "fold_1", "final"})
+    assert manifest.kept("fold_0") == ("f__a", "f__b", "f__c")
+    assert manifest.kept("fold_1") == manifest.kept("final") == ("f__a", "f__b", "f__c", "f__later")
+    assert [manifest.pruned[name].dropped for name in ("fold_0", "fold_1", "final")] == [3, 2, 2]
+    assert {choice.constant for choice in manifest.pruned.values()} == {("f__hour",)}
+    assert manifest.pruned["fold_0"].alike == {"f__twin": "f__a", "f__later": "f__c"}
+
+    trained.models.save(tmp_path)
+    loaded = TrainedRun.load(tmp_path)
+    assert loaded.manifest == manifest
+    rows = tables[1].sample(frac=0.3, random_state=2)
+    for fold in (0, 1, None):
+        one, two = (run.predict(fold, redundant, rows).output for run in (trained.models, loaded))
+        np.testing.assert_array_equal(one.class_probabilities, two.class_probabilities)
+    # What was dropped says nothing any more, what was kept does.
+    before = loaded.predict(0, redundant, rows).output.class_probabilities
+    for column, matters in (("f__twin", False), ("f__hour", False), ("f__a", True)):
+        other = redundant.assign(**{column: redundant[column] - 9})
+        after = loaded.predict(0, other, rows).output.class_probabilities
+        assert np.array_equal(before, after) is not matters, column
+
+
+@pytest.mark.parametrize("model", CONFIGS)
+def test_a_model_of_few_columns_is_that_of_a_set_of_those(
+    model: str, tables: tuple[pd.DataFrame, ...], redundant: pd.DataFrame, tmp_path: Path
+) -> None:
+    pruned_run(tables, model, redundant).models.save(tmp_path / "one")
+    run_of(tables, model).models.save(tmp_path / "two")
+    assert files(tmp_path / "one" / "fold_0") == files(tmp_path / "two" / "fold_0")
+
+
+def test_what_is_tested_does_not_choose_columns(
+    tables: tuple[pd.DataFrame, ...], redundant: pd.DataFrame, tmp_path: Path
+) -> None:
+    """Rows of each fold that are not train rows are poisoned: constants vary there, and twins part."""
+    _features, _labels, folds = tables
+    names = [name for name in redundant.columns if name not in KEY]
+    for fold in (0, 1):
+        learnt = folds[(folds["fold"] == fold) & (folds["role"] == "train")][KEY].assign(learnt=True)
+        at = redundant[KEY].merge(learnt, on=KEY, how="left")["learnt"].isna().to_numpy()
+        poisoned = redundant.copy()
+        noise = np.random.default_rng(fold).normal(size=(int(at.sum()), len(names)))
+        poisoned.loc[at, names] = noise.astype("float32")
+        for name, table in (("one", redundant), ("two", poisoned)):
+            run_of(tables, "lightgbm", features=table, prune=0.9).models.save(tmp_path / f"{name}_{fold}")
+        one, two = (TrainedRun.load(tmp_path / f"{name}_{fold}").manifest for name in ("one", "two"))
+        assert one.pruned[f"fold_{fold}"] == two.pruned[f"fold_{fold}"]
+        assert one.pruned["final"] != two.pruned["final"]
+
+
+@pytest.mark.parametrize("model", CONFIGS)
+def test_constant_columns_are_borne_without_pruning(
+    model: str, tables: tuple[pd.DataFrame, ...], redundant: pd.DataFrame
+) -> None:
+    run = run_of(tables, model, features=redundant).models
+    assert (run.manifest.prune, run.manifest.pruned) == (None, {})
+    assert run.manifest.kept("fold_1") == run.manifest.columns
+    assert np.isfinite(run.predict(0, redundant, tables[1][20:40]).output.class_probabilities).all()
+
+
+def test_a_fold_in_which_nothing_varies_is_told(tables: tuple[pd.DataFrame, ...]) -> None:
+    features = tables[0].assign(f__a=np.float32(0), f__b=np.float32(1), f__c=np.float32(2))
+    with pytest.raises(AllConstant, match="all 3 columns are constant in 15"):
+        run_of(tables, "logistic", features=features, prune=0.9)
+
+
+# Samples for columns, gaps -----------------------------------------------------------------------------------------
+
+
+def test_few_samples_a_column_are_warned_of_logged_and_kept(
+    tables: tuple[pd.DataFrame, ...], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    rng = np.random.default_rng(0)
+    wide = tables[0].assign(**{f"f__{n}": rng.normal(size=len(tables[0])).astype("float32") for n in range(5)})
+    with caplog.at_level(logging.WARNING):
+        trained = run_of(tables, "logistic", features=wide)
+    (warning,) = trained.models.manifest.warnings
+    rows = trained.models.manifest.rows["fold_0"]["train"]
+    assert rows < trained.models.manifest.rows["fold_1"]["train"]
+    assert (warning.kind, warning.size.fold, warning.size.samples, warning.size.columns) == (
+        "few_samples", "fold_0", rows, 8,
+    )  # fmt: skip
+    assert f"run 'r': fold_0 has {rows} train rows for 8 columns" in caplog.text
+    trained.models.save(tmp_path)
+    assert TrainedRun.load(tmp_path).manifest.warnings == (warning,)
+    assert run_of(tables, "logistic").models.manifest.warnings == ()
+    with pytest.raises(TooFewSamples, match="least_samples_per_feature is 19"):
+        run_of(tables, "logistic", features=wide, least_samples_per_feature=19)
+
+
+def test_columns_that_pruning_drops_need_no_samples(tables: tuple[pd.DataFrame, ...]) -> None:
+    twins = tables[0].assign(**{f"f__{n}": tables[0]["f__a"] * n for n in range(1, 6)})
+    with pytest.raises(TooFewSamples):
+        run_of(tables, "logistic", features=twins, least_samples_per_feature=20)
+    assert (
+        run_of(tables, "logistic", features=twins, least_samples_per_feature=20, prune=0.9).models.manifest.warnings
+        == ()
+    )
+
+
+def test_no_window_crosses_a_gap_in_training_or_after(tables: tuple[pd.DataFrame, ...], tmp_path: Path) -> None:
+    """From the 100th bar on all lies a month later: three windows of four bars of each symbol would cross that."""
+    gap = tables[1]["timestamp"].min() + pd.Timedelta(days=100)
+
+    def parted(table: pd.DataFrame) -> pd.DataFrame:
+        times = table.select_dtypes("datetimetz")
+        return table.assign(**times.where(times < gap, times + pd.Timedelta(days=30)))
+
+    features, labels, folds = (parted(table) for table in tables)
+    run = run_of((features, labels, folds), "lstm").models
+    whole = run_of(tables, "lstm").models
+    assert run.manifest.longest_step == 2 * 24 * 3600 * 10**6
+    assert run.manifest.dropped["incomplete_input"] == whole.manifest.dropped["incomplete_input"] + 6
+    run.save(tmp_path)
+    asked = labels[(labels["symbol"] == "BBB") & (labels["timestamp"] >= gap)][:5]
+    for each in (run, TrainedRun.load(tmp_path)):
+        # A few live bars do not tell how long a gap is: the manifest does.
+        for known in (features, features[features["timestamp"] >= asked["timestamp"].min() - pd.Timedelta(days=33)]):
+            found = each.predict(None, known, asked)
+            assert found.dropped == {"incomplete_input": 3}
+            assert found.rows["timestamp"].tolist() == asked["timestamp"].tolist()[3:]
+    assert run_of((features, labels, folds), "logistic").models.manifest.longest_step is None

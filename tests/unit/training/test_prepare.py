@@ -7,6 +7,7 @@ import pytest
 from betti.errors import BrokenArtifact
 from betti.training import prepare
 from betti.training.scaling import fit_standard
+from betti.windows import DAY, Windows
 
 STAMPS = pd.date_range("2020-01-01", periods=6, tz="UTC").as_unit("us")
 
@@ -107,3 +108,71 @@ def test_label_column_is_the_first_target() -> None:
     assert prepare.label_column(labels([1.0])) == "trigger"
     with pytest.raises(BrokenArtifact, match="no target column"):
         prepare.label_column(labels([1.0])[["timestamp", "symbol", "weight"]])
+
+
+# Layout, gaps and columns ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("columns", [("a",), ("b", "a")])
+def test_a_row_is_one_stretch_of_memory_and_windows_are_not_copied(
+    table: pd.DataFrame, columns: tuple[str, ...]
+) -> None:
+    features = prepare.feature_rows(table, columns, 2)
+    assert features.values.flags.c_contiguous
+    assert features.values.flags.writeable
+    windows = features.inputs(np.array([3]), None)
+    assert isinstance(windows, Windows)
+    assert windows.values is features.values
+
+
+def test_train_and_valid_windows_share_one_scaled_matrix(table: pd.DataFrame) -> None:
+    features = prepare.feature_rows(table, ("a", "b"), 2)
+    scaler = fit_standard(features.values[1:])
+    one, two = features.several(scaler, np.array([2, 3]), np.array([8]))
+    assert isinstance(one, Windows)
+    assert isinstance(two, Windows)
+    assert one.values is two.values
+    np.testing.assert_array_equal(one[:], features.inputs(np.array([2, 3]), scaler)[:])
+    np.testing.assert_array_equal(two[0][-1], scaler.transform(features.values)[8])
+    single = prepare.feature_rows(table, ("a", "b"), None)
+    rows, none = single.several(scaler, np.array([2, 3]), np.array([], dtype="int64"))
+    np.testing.assert_array_equal(rows[:], scaler.transform(single.values)[[2, 3]])
+    assert none.shape == (0, 2)
+
+
+def test_fewer_columns_of_the_same_rows(table: pd.DataFrame) -> None:
+    features = prepare.feature_rows(table.assign(c=table["a"] * 2), ("a", "b", "c"), 2)
+    fewer = features.only(("c", "a"))
+    assert fewer.values.flags.c_contiguous
+    np.testing.assert_array_equal(fewer.values, features.values[:, [2, 0]])
+    # The first row of AAA lacks b: it has no input for those either that do not look at b.
+    np.testing.assert_array_equal(fewer.complete, features.complete)
+    assert features.only(features.columns) is features
+
+
+@pytest.fixture
+def with_a_gap(table: pd.DataFrame) -> pd.DataFrame:
+    """BBB pauses for ten days after its third row."""
+    late = (table["symbol"] == "BBB") & (table["timestamp"] > STAMPS[2])
+    return table.assign(timestamp=table["timestamp"].where(~late, table["timestamp"] + pd.Timedelta(days=10)))
+
+
+def ends_of_windows(table: pd.DataFrame, longest: int | None) -> list[int]:
+    features = prepare.feature_rows(table, ("a",), 3, longest)
+    return np.flatnonzero(features.complete[6:]).tolist()
+
+
+def test_windows_do_not_cross_gaps(with_a_gap: pd.DataFrame) -> None:
+    assert ends_of_windows(with_a_gap, None) == [2, 3, 4, 5]
+    assert ends_of_windows(with_a_gap, 2 * DAY) == [2, 5]
+    assert ends_of_windows(with_a_gap, 11 * DAY) == [2, 3, 4, 5]
+    # Single rows have nothing to cross.
+    assert prepare.feature_rows(with_a_gap, ("a",), None, 1).complete.all()
+
+
+def test_the_longest_step_is_twice_the_usual_one() -> None:
+    days = pd.bdate_range("2020-01-01", periods=300, tz="UTC").as_unit("us")
+    table = pd.DataFrame({"timestamp": days, "symbol": "AAA", "a": 1.0})
+    assert prepare.longest_step(table.sample(frac=1, random_state=0)) == 6 * DAY
+    nanoseconds = table.assign(timestamp=table["timestamp"].dt.as_unit("ns"))
+    assert prepare.longest_step(nanoseconds) == 6 * DAY

@@ -77,7 +77,7 @@ _OHLCV = (
     Column("open_interest", FLOAT64, "contracts", nullable=True, required=False),
 )
 _SPAN = (
-    Column("span_start", TIMESTAMP, "the decision bar"),
+    Column("span_start", TIMESTAMP, "the first bar of the span"),
     Column("span_end", TIMESTAMP, "the last bar the label read"),
 )
 
@@ -96,7 +96,7 @@ REVISIONS = Schema(
 FEATURES = Schema("features", _KEY, rest=FLOAT32)
 LABELS = Schema(
     "labels",
-    (*_KEY, *_SPAN, Column("weight", FLOAT64, "sample weight: average uniqueness, in (0, 1]")),
+    (*_KEY, *_SPAN, Column("weight", FLOAT64, "sample weight, in (0, 1]")),
     rest=FLOAT64,
 )
 FOLDS = Schema(

@@ -33,7 +33,7 @@ p { margin: 6px 0; max-width: 95ch; overflow-wrap: anywhere; }
 .scroll { overflow-x: auto; margin: 8px 0 12px; }
 table { border-collapse: collapse; font-size: 13px; font-variant-numeric: tabular-nums; }
 th, td { padding: 4px 12px 4px 0; text-align: right; white-space: nowrap; border-bottom: 1px solid var(--line); }
-th { color: var(--soft); font-weight: 600; vertical-align: bottom; }
+th { color: var(--soft); font-weight: 600; vertical-align: bottom; white-space: normal; max-width: 14em; }
 th:first-child, td:first-child, .words td { text-align: left; }
 .words th { text-align: left; }
 td.wide, .words td.wide { white-space: normal; min-width: 22em; }

@@ -64,8 +64,8 @@ def forest(runs: Sequence[RunMetrics]) -> go.Figure:
     figure.update_annotations(font_size=12)
     # The legend stands under the picture: above it are the panels' titles.
     figure.update_layout(showlegend=True, legend={"yref": "container", "y": 0.0, "yanchor": "bottom"})
-    figure.update_layout(margin={"t": 54, "b": 84})
-    return theme.framed(figure, height=160 + 30 * len(runs))
+    figure.update_layout(margin={"t": 84, "b": 84})  # the tools of the plot stand above its titles
+    return theme.framed(figure, height=190 + 30 * len(runs))
 
 
 def _points(

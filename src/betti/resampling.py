@@ -15,7 +15,7 @@ import numpy as np
 
 from betti.errors import BadBars, BadParam
 from betti.intervals import MINUTE, micros, ratio
-from betti.schemas import BARS, PRICE_COLUMNS
+from betti.schemas import BARS, PRICE_COLUMNS, ROUNDING
 from betti.sessions import DAY, OUTSIDE, SessionGrid, UnbrokenGrid, instants, stamped
 
 if TYPE_CHECKING:
@@ -241,7 +241,8 @@ def _refuse_off_grid(times: Instants, base: str) -> None:
 def _sound(bars: pd.DataFrame, times: Instants) -> Mask:
     """Which bars validation would let pass. A comparison with NaN is false, which is what a missing price is."""
     open_, high, low, close = (_numbers(bars[name]) for name in PRICE_COLUMNS)
-    sound = (low > 0) & (low <= open_) & (open_ <= high) & (low <= close) & (close <= high) & (high < np.inf)
+    least, most = low * (1 - ROUNDING), high * (1 + ROUNDING)
+    sound = (low > 0) & (least <= open_) & (open_ <= most) & (least <= close) & (close <= most) & (high < np.inf)
     for name in SUMMED:
         if name in bars.columns:
             amount = _numbers(bars[name])

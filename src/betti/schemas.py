@@ -18,6 +18,7 @@ __all__ = [
     "REASONS",
     "REVISIONS",
     "ROLES",
+    "ROUNDING",
     "Column",
     "Schema",
 ]
@@ -25,6 +26,9 @@ __all__ = [
 TIMESTAMP, STRING, FLOAT64, FLOAT32, INT64 = "timestamp[us, tz=UTC]", "string", "double", "float", "int64"
 
 PRICE_COLUMNS = ("open", "high", "low", "close")
+# Prices that were multiplied, for splits and dividends, may lie outside their bar's range by a rounding: as a share of
+# the price, far above that of one multiplication (2e-16) and far below any tick.
+ROUNDING = 1e-12
 ROLES = ("train", "valid", "test", "purged", "embargoed", "unused")
 
 

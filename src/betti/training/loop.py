@@ -111,7 +111,7 @@ class _OnDevice:
     """Examples moved to the device once; a matrix that others have there already is shared."""
 
     def __init__(self, examples: Examples, device: str, beside: _OnDevice | None = None) -> None:
-        self.inputs = Resident(examples.inputs, device, beside=beside.inputs if beside else None)
+        self.inputs: Resident = Resident(examples.inputs, device, beside=beside.inputs if beside else None)
         self.targets = torch.from_numpy(examples.targets).to(device)
         self.weights = torch.from_numpy(examples.weights.astype("float32")).to(device)
 

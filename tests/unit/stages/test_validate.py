@@ -14,7 +14,7 @@ from betti import sources
 from betti.context import Context
 from betti.errors import BadBars, TooManyQuarantined
 from betti.expectations import _engine as engine
-from betti.expectations.bars import suite
+from betti.expectations.bars import prepared, suite
 from betti.expectations.result import Validation
 from betti.schemas import REASONS
 from betti.stages.validate import EXAMPLES, Validated, validate
@@ -136,8 +136,7 @@ def test_good_bars_pass_untouched(bars):
 
 def test_what_passes_satisfies_the_suite_on_its_own():
     result = validated(FAULTS["zero price"][0](random_bars(50), 20))
-    table = result.clean.assign(step_seconds=result.clean["timestamp"].diff().dt.total_seconds())
-    assert engine.run(table, suite(until=pd.Timestamp(UNTIL))).success
+    assert engine.run(prepared(result.clean), suite(until=pd.Timestamp(UNTIL))).success
 
 
 @pytest.mark.parametrize("volume", [np.nan, 0.0])
@@ -246,3 +245,13 @@ def test_the_outcome_is_kept_in_a_folder(tmp_path):
     validation = validated(random_bars(20)).validation
     validation.save(tmp_path)
     assert Validation.load(tmp_path) == validation
+
+
+@pytest.mark.parametrize(("column", "bound"), [("close", "high"), ("open", "high"), ("close", "low"), ("open", "low")])
+@pytest.mark.parametrize(("beyond", "bad"), [(2.3e-16, 0), (1e-13, 0), (1e-11, 1), (1e-6, 1)])
+def test_a_price_outside_its_range_by_a_rounding_is_no_fault(column, bound, beyond, bad):
+    """Vendors multiply prices for splits and dividends, each of them rounded by itself."""
+    bars = random_bars(50)
+    sign = 1 if bound == "high" else -1
+    bars.loc[20, column] = bars.loc[20, bound] * (1 + sign * beyond)
+    assert len(validated(bars).quarantine) == bad

@@ -1,4 +1,4 @@
-"""The examples of docs/add-a-feature.md and docs/add-a-target.md work, word for word, and keep the laws of their kind."""
+"""The examples of docs/add-a-feature.md and docs/add-a-target.md work, word for word, and keep the laws."""
 
 from __future__ import annotations
 

@@ -118,7 +118,8 @@ def _show(outcome: Outcome, context: Context, looked: list[Found]) -> None:
         create_table_artifact(
             key=f"expectations-{slug}",
             table=[one.model_dump() for one in found.expectations],
-            description=f"**{found.name}**: {found.rows:,} rows, {len(found.expectations)} expectations, all met",
+            description=f"**{found.name}**: {found.rows:,} rows, {len(found.expectations)} expectations, all met. "
+            f"Drifted since the accepted run: {', '.join(found.moved) or 'nothing'}",
         )
     table = [asdict(row) for row in lineage.rows(context.workspace.root, outcome.entries)]
     create_table_artifact(

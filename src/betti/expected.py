@@ -1,4 +1,4 @@
-"""Hold what a stage has written to the suite of its artifact (`betti.expectations`).
+"""Hold what a stage has written to the suite of its artifact (`betti.expectations`), and look for drift in features.
 
 Bars are judged row by row inside `validate`; every other table has to pass as a whole. What does not belong here: the
 expectations themselves, and what is done about a table that breaks one.
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from betti.records import ExpectationResult
 
 __all__ = ["Found", "SuiteBroken", "check", "refuse"]
+
+ROWS = 100_000  # compared on either side, evenly spaced
+MEMORY = 20  # rows that are worth one: the window of most columns
 
 
 class SuiteBroken(BettiError):
@@ -48,12 +51,22 @@ class Found:
         rows: of the table.
         expectations: one record each.
         page: the data docs.
+        drifted: of features, one row per column as `expectations.drift.drift` gives it, None where nothing is compared.
     """
 
     name: str
     rows: int
     expectations: list[ExpectationResult]
     page: str
+    drifted: pd.DataFrame | None = None
+
+    @property
+    def moved(self) -> list[str]:
+        """Columns that are distributed otherwise since the accepted run, the most first."""
+        if self.drifted is None:
+            return []
+        warned = self.drifted[self.drifted["level"] != ""].sort_values("psi", ascending=False, kind="stable")
+        return [str(column) for column in warned["column"]]
 
 
 def check(root: Path, stage_name: str, item: str | None) -> Found | None:
@@ -69,21 +82,49 @@ def check(root: Path, stage_name: str, item: str | None) -> Found | None:
         return None
     from betti.expectations import _engine as engine
 
-    artifact, given = context(root, str(item), _params.load(root))
+    params = _params.load(root)
+    artifact, given = context(root, str(item), params)
     table = binding.read(catalog.artifact(artifact), root, item)
     checked = engine.check(artifact, table, **given)
-    return Found(f"{artifact}@{item}", len(table), checked.expectations, checked.page)
+    drifted = _drifted(table, root, params) if artifact == "features" else None
+    return Found(f"{artifact}@{item}", len(table), checked.expectations, checked.page, drifted)
+
+
+def _drifted(table: pd.DataFrame, root: Path, params: Params) -> pd.DataFrame | None:
+    """How features since the accepted bar are distributed, beside those before it; None where there are too few.
+
+    Neighbouring rows share most of their windows, so that many rows are worth few: a column is spoken of only where
+    that is more than chance (`MEMORY`). Until enough rows have come, the bars' own drift is what tells.
+    """
+    import pandas as pd
+
+    from betti.expectations.drift import LEAST, drift, profile
+
+    accepted = _params.clock(root, "accepted")
+    if accepted is None:
+        return None
+    since = table["timestamp"] > pd.Timestamp(accepted)
+    if since.sum() < LEAST:
+        return None
+    before, now = (rows.iloc[:: max(1, len(rows) // ROWS)] for rows in (table[~since], table[since]))
+    limits = params.validation.drift.model_dump()
+    return drift(profile("features", before), now, **limits, memory=MEMORY)
 
 
 def refuse(found: Found) -> None:
-    """Stop where an expectation is not met.
+    """Stop where an expectation is not met, or where features drifted as far as `validate.drift` stops at.
 
     Raises:
         SuiteBroken: which, how many rows, and the first of them.
+        Drifted: how many columns, and which moved furthest.
     """
     broken = [one for one in found.expectations if not one.success]
     if broken:
         raise SuiteBroken(found, broken)
+    if found.drifted is not None:
+        from betti.expectations import drift
+
+        drift.refuse(found.drifted, found.name)
 
 
 def _features(root: Path, item: str, params: Params) -> tuple[str, dict[str, Any]]:

@@ -9,6 +9,7 @@ import yaml
 
 from betti import binding, expected, io
 from betti.errors import UnknownName
+from betti.expectations.drift import Drifted
 from betti.schemas import BARS, FEATURES, FOLDS, LABELS
 from tasks import suites
 from tests.conftest import REPOSITORY, random_bars
@@ -90,3 +91,36 @@ def test_the_page_of_all_docs_links_to_each(made):
 def test_an_item_that_does_not_exist_is_named(made):
     with pytest.raises((UnknownName, KeyError)):
         expected.check(made, "features", "complexitty")
+
+
+def accept(root: Path, time: str | None) -> None:
+    (root / "asof.yaml").write_text(yaml.safe_dump({"until": UNTIL, "accepted": time}))
+
+
+def test_features_that_drifted_since_the_accepted_run_are_told(made):
+    folder = made / "data/3_features/complexity"
+    table = io.read_table(folder, FEATURES)
+    try:
+        accept(made, str(table["timestamp"].iloc[400]))
+        assert expected.check(made, "features", "complexity").moved == []
+        later = table["timestamp"] > table["timestamp"].iloc[400]
+        moved = table["complexity__bollinger_width"].where(~later, table["complexity__bollinger_width"] + 1)
+        io.write_parts(folder, table.assign(complexity__bollinger_width=moved), FEATURES)
+        found = suites.held(made, "features@complexity")
+        assert found.moved == ["complexity__bollinger_width"]
+        (made / "params.yaml").write_text(
+            (made / "params.yaml").read_text().replace("psi_stop: null", "psi_stop: 1.0", 1)
+        )
+        with pytest.raises(Drifted, match=r"features@complexity: 1 columns moved too far .*bollinger_width"):
+            suites.held(made, "features@complexity")
+    finally:
+        accept(made, None)
+        io.write_parts(folder, table, FEATURES)
+
+
+def test_too_few_rows_since_then_say_nothing(made):
+    table = io.read_table(made / "data/3_features/complexity", FEATURES)
+    accept(made, str(table["timestamp"].iloc[-5]))
+    assert expected.check(made, "features", "complexity").drifted is None
+    accept(made, None)
+    assert expected.check(made, "features", "complexity").drifted is None

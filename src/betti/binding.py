@@ -76,7 +76,16 @@ def knobs(params: _params.Params, stage: Stage, item: str | None, root: Path) ->
     if stage.item in inspect.signature(function(stage)).parameters:
         values[str(stage.item)] = item
     values |= {clock: _params.clock(root, clock) for clock in stage.clocks}
+    if "classes" in inspect.signature(function(stage)).parameters:
+        values["classes"] = _classes(params, str(item))
     return values
+
+
+def _classes(params: _params.Params, run: str) -> int:
+    """How many classes a run's target has."""
+    from betti import labelling
+
+    return int(labelling.FOLDER.load(params.targets[params.runs[run].target].kind).CLASSES)
 
 
 def check(params: _params.Params, stage: Stage, item: str | None, root: Path) -> None:

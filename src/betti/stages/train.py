@@ -89,6 +89,7 @@ class _Asked:
     target: str
     seed: int
     prune: float | None
+    classes: int
 
 
 @dataclass(frozen=True)
@@ -132,6 +133,7 @@ def train(
     config: dict[str, Any],
     prune: float | None = None,
     least_samples_per_feature: float | None = None,
+    classes: int,
 ) -> Trained:
     """Fit one model per fold, then the final one.
 
@@ -148,6 +150,7 @@ def train(
         prune: each model is spared constant columns and those more alike than this (`betti.training.pruning`), as its
             own train rows show; None gives all columns to all models.
         least_samples_per_feature: train rows per column that the smallest fold must have; None only warns.
+        classes: how many the target has, whether or not all of them occur (`CLASSES` of its file).
 
     Raises:
         LeakError: a train or valid row's span overlaps a test row's.
@@ -158,7 +161,7 @@ def train(
         TooFewSamples: fewer than `least_samples_per_feature`.
         UnknownName, BadModelInput, BadParam: the model or a knob does not exist or does not fit.
     """
-    asked = _Asked(run, model, set, target, seed, prune)
+    asked = _Asked(run, model, set, target, seed, prune, classes)
     recipe = _recipe(asked, config, feature_set, labels, folds)
     roles = _roles(recipe.data, folds)
     lessons = _lessons(recipe, roles)
@@ -176,8 +179,7 @@ def _recipe(
 ) -> _Recipe:
     """Tables to a matrix and labelled rows, after every check that needs no model."""
     label = prepare.label_column(labels)
-    classes = prepare.class_count(label, labels[label].dropna().to_numpy(dtype="float64"))
-    prototype = ModelRegistry.create(asked.model, _config(asked.run, config, asked.seed, classes))
+    prototype = ModelRegistry.create(asked.model, _config(asked.run, config, asked.seed, asked.classes))
     length = int(prototype.config["length"]) if prototype.requires_sequences else None
     _refuse_bad_folds(asked.run, labels, folds)
     longest = None if length is None else prepare.longest_step(feature_set)
@@ -185,7 +187,7 @@ def _recipe(
     empty = prepare.valueless_columns(features, labels)
     if empty:
         raise prepare.ValuelessColumns(asked.set, empty)
-    return _Recipe(asked, prototype, label, longest, features, prepare.labelled(labels, label, features))
+    return _Recipe(asked, prototype, label, longest, features, prepare.labelled(labels, label, features, asked.classes))
 
 
 def _manifest(

@@ -31,7 +31,6 @@ __all__ = [
     "Labelled",
     "MissingColumns",
     "ValuelessColumns",
-    "class_count",
     "feature_columns",
     "feature_rows",
     "label_column",
@@ -231,27 +230,16 @@ def label_column(labels: pd.DataFrame) -> str:
     return found[0]
 
 
-def class_count(column: str, values: NDArray[np.float64]) -> int:
-    """How many classes a label column has, whether or not all of them occur here. The rule stands nowhere else.
-
-    `direction` has three (short, neutral, long); any other has as many as its largest label shows, and at least two.
-
-    >>> class_count("direction", np.array([0.0, 2.0])), class_count("trigger", np.array([0.0, 0.0]))
-    (3, 2)
-    """
-    return 3 if column == "direction" else max(int(values.max(initial=0.0)) + 1, 2)
-
-
-def labelled(labels: pd.DataFrame, label: str, features: FeatureRows) -> Labelled:
+def labelled(labels: pd.DataFrame, label: str, features: FeatureRows, classes: int) -> Labelled:
     """Label rows joined with where their inputs are; rows without a label or an input are counted.
 
     Raises:
-        BrokenArtifact: a label that is no class number.
+        BrokenArtifact: a label that is none of these so many classes.
     """
     known = labels[labels[label].notna()].sort_values(["symbol", "timestamp"], kind="stable")
     values = known[label].to_numpy(dtype="float64")
-    if (values != np.floor(values)).any() or (values < 0).any():
-        raise BrokenArtifact("labels", f"column {label} holds values that are no class numbers")
+    if not np.isin(values, np.arange(classes)).all():
+        raise BrokenArtifact("labels", f"column {label} holds values other than the classes 0 to {classes - 1}")
     found = features.find(known)
     unlabelled = len(labels) - len(known)
     dropped = found.dropped | ({NO_LABEL: unlabelled} if unlabelled else {})

@@ -74,7 +74,8 @@ def run_of(tables: tuple[pd.DataFrame, ...], model: str, **changed: Any) -> Trai
     features, labels, folds = (changed.get(n, t) for n, t in zip(("features", "labels", "folds"), tables, strict=True))
     config = changed.get("config", CONFIGS[model])
     knobs = {name: changed[name] for name in ("prune", "least_samples_per_feature") if name in changed}
-    return train(features, labels, folds, run="r", model=model, set="s", target="t", seed=7, config=config, **knobs)
+    named = {"run": "r", "model": model, "set": "s", "target": "t", "seed": 7, "config": config}
+    return train(features, labels, folds, **named, classes=changed.get("classes", 3), **knobs)
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -231,11 +232,12 @@ def test_without_valid_rows_a_fold_trains_for_as_long_as_configured(tables: tupl
     assert {found.epochs_trained for found in manifest.fits.values()} == {10}
 
 
-def test_the_class_count_comes_from_the_target(tables: tuple[pd.DataFrame, ...]) -> None:
+def test_the_class_count_is_the_target_s_whether_or_not_all_occur(tables: tuple[pd.DataFrame, ...]) -> None:
     labels = tables[1].assign(direction=tables[1]["direction"].clip(upper=1))
     assert run_of(tables, "logistic", labels=labels).models.manifest.classes == 3
-    trigger = labels.rename(columns={"direction": "trigger"})
-    assert run_of(tables, "logistic", labels=trigger).models.manifest.classes == 2
+    assert run_of(tables, "logistic", labels=labels, classes=2).models.manifest.classes == 2
+    with pytest.raises(BrokenArtifact, match="other than the classes 0 to 1"):
+        run_of(tables, "logistic", classes=2)
 
 
 def test_seed_and_classes_are_not_for_the_config(tables: tuple[pd.DataFrame, ...]) -> None:

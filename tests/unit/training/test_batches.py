@@ -142,7 +142,7 @@ def test_training_evaluation_and_live_prediction_get_the_same_inputs(length, tmp
     labels = keys.assign(span_start=table["timestamp"], span_end=table["timestamp"], trigger=1.0, weight=1.0)
 
     features = feature_rows(table, ("a", "b", "c"), length)
-    data = labelled(labels, "trigger", features)
+    data = labelled(labels, "trigger", features, 2)
     scaler = fit_robust(features.values[data.positions[:20]])
     scaler.save(tmp_path)
     stored = Scaler.load(tmp_path)

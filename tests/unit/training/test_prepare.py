@@ -95,13 +95,13 @@ def labels(values: list[float]) -> pd.DataFrame:
 
 def test_labelled_rows(table: pd.DataFrame) -> None:
     features = prepare.feature_rows(table, ("a", "b"), None)
-    found = prepare.labelled(labels([1, 0, np.nan, 1]), "trigger", features)
+    found = prepare.labelled(labels([1, 0, np.nan, 1]), "trigger", features, 2)
     assert found.y.tolist() == [0, 1]
     assert found.rows["timestamp"].tolist() == [STAMPS[1], STAMPS[3]]
     assert found.dropped == {"no_label": 1, "incomplete_input": 1}
     assert found.spans()[0].tolist() == [STAMPS[1].value, STAMPS[3].value]
-    with pytest.raises(BrokenArtifact, match="no class numbers"):
-        prepare.labelled(labels([0.5]), "trigger", features)
+    with pytest.raises(BrokenArtifact, match="other than the classes 0 to 1"):
+        prepare.labelled(labels([0.5]), "trigger", features, 2)
 
 
 def test_label_column_is_the_first_target() -> None:

@@ -90,7 +90,7 @@ def test_no_row_but_train_rows_moves_a_folds_scaler(scheme: str) -> None:
     assert (poisoned["a"] == 1e6).any()
 
     def fitted(features: pd.DataFrame, fold: int | None) -> Scaler | None:
-        run = {"run": "r", "model": "logistic", "set": "s", "target": "trigger", "seed": 1, "config": {}}
+        run = {"run": "r", "model": "logistic", "set": "s", "target": "trigger", "seed": 1, "config": {}, "classes": 2}
         return train(features, labels, folds, **run).models.member(fold).scaler  # type: ignore[arg-type]
 
     clean = fitted(table, 0)

@@ -33,6 +33,8 @@ app = typer.Typer(
 
 topology = typer.Typer(help="Look at the topology of prices, and choose its embedding.", no_args_is_help=True)
 app.add_typer(topology, name="topology")
+labelled = typer.Typer(help="Look at labels among the bars they were made from.", no_args_is_help=True)
+app.add_typer(labelled, name="labels")
 check = typer.Typer(help="Look for faults in a feature family, a registered one or your file.", no_args_is_help=True)
 app.add_typer(check, name="check")
 
@@ -137,6 +139,23 @@ def plot(
     from flows import picturing
 
     picturing.plot(_root(), symbol, timestamp, here, out)
+
+
+@labelled.command("plot")
+def plot_label(
+    target: Annotated[str, typer.Argument(help="an entry of `targets` in params.yaml: trigger")],
+    symbol: Annotated[str, typer.Argument(help="a symbol among the clean bars: NASDAQ")],
+    timestamp: Annotated[str, typer.Argument(help="2008-10-10 or 2008-10-10T14:30, UTC unless it has a zone")] = "",
+    out: Annotated[Path | None, typer.Option(help="the page [default: label-TARGET-SYMBOL-TIMESTAMP.html]")] = None,
+) -> None:
+    """The label of a bar, or the last before it, as a page: bars, barriers or window, span, weight.
+
+    Without a timestamp: the middle one of the last hundred decisive labels.
+    """
+    here = Path.cwd()  # before the workspace above it becomes the current folder
+    from flows import labelpicturing
+
+    labelpicturing.plot(_root(), target, symbol, timestamp, here, out)
 
 
 @topology.command()

@@ -1,4 +1,7 @@
-"""`betti topology plot`: the topology of one window, as a page of its own."""
+"""`betti topology plot`: the topology of one window, as a page of its own.
+
+Times, bars and places of pages are read here for `labelpicturing` too.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,18 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-__all__ = ["BadTime", "OutsideBars", "TooFewBars", "depicted", "plot"]
+__all__ = [
+    "BadTime",
+    "OutsideBars",
+    "TooFewBars",
+    "clean_bars",
+    "depicted",
+    "file_stamp",
+    "moment",
+    "page_place",
+    "plot",
+    "symbols_in",
+]
 
 
 class BadTime(BadInput):
@@ -88,9 +102,9 @@ def plot(root: Path, symbol: str, time: str, here: Path, out: Path | None) -> Pa
         BadTime, OutsideBars, TooFewBars: no window ends there.
         MissingFile, UnreadableFile: the page cannot lie where it should.
     """
-    asked = _time(time)
-    target = _target(here, out or f"topology-{catalog.symbol_folder(symbol)}-{_file_stamp(asked)}.html")
-    found = depicted(_bars(root, symbol), asked, _knobs(params.load(root)))
+    asked = moment(time)
+    target = page_place(here, out or f"topology-{catalog.symbol_folder(symbol)}-{file_stamp(asked)}.html")
+    found = depicted(clean_bars(root, symbol), asked, _knobs(params.load(root)))
     target.write_text(portrait(found), encoding="utf-8")
     first, last = stamp(found.times.iloc[0]), stamp(found.times.iloc[-1])
     console = Console()
@@ -138,7 +152,8 @@ def depicted(bars: pd.DataFrame, asked: pd.Timestamp, values: Mapping[str, Any])
     )
 
 
-def _time(text: str) -> pd.Timestamp:
+def moment(text: str) -> pd.Timestamp:
+    """A time in ISO form, UTC unless it has a zone, or `BadTime`."""
     try:
         read = datetime.fromisoformat(text.strip())
         return pd.Timestamp(read.replace(tzinfo=read.tzinfo or UTC)).tz_convert("UTC")
@@ -146,12 +161,17 @@ def _time(text: str) -> pd.Timestamp:
         raise BadTime(text) from cause
 
 
-def _file_stamp(time: pd.Timestamp) -> str:
+def file_stamp(time: pd.Timestamp) -> str:
     """A time as part of a file's name, without what some systems forbid there."""
     return stamp(time).replace(" ", "T").replace(":", "")
 
 
-def _target(here: Path, out: Path | str) -> Path:
+def page_place(here: Path, out: Path | str) -> Path:
+    """Where a page goes: a file in a folder that is there.
+
+    Raises:
+        MissingFile, UnreadableFile: no such folder, or a folder of that name.
+    """
     target = (here / out).absolute()
     if not target.parent.is_dir():
         raise MissingFile(target.parent, "Make that folder first, or give --out another place")
@@ -160,11 +180,21 @@ def _target(here: Path, out: Path | str) -> Path:
     return target
 
 
-def _bars(root: Path, symbol: str) -> pd.DataFrame:
-    """The clean bars of one symbol; no other symbol is read."""
+def symbols_in(folder: Path) -> list[str]:
+    """The symbols of an artifact that is stored in parts."""
+    return [unquote(at.name) for at in folder.glob("[!_]*") if at.is_dir()]
+
+
+def clean_bars(root: Path, symbol: str) -> pd.DataFrame:
+    """The clean bars of one symbol in time order, numbered from 0; no other symbol is read.
+
+    Raises:
+        MissingArtifact: there are none yet.
+        UnknownName: no such symbol.
+    """
     clean = catalog.artifact("clean")
     folder = clean.at(root)
-    known = [unquote(at.name) for at in folder.glob("[!_]*") if at.is_dir()]
+    known = symbols_in(folder)
     if not known:
         raise MissingArtifact(clean.name, folder, "validate")
     if symbol not in known:

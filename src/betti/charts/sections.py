@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from betti.charts import balance, coverage, distribution, drift, timeline
+from betti.charts import balance, barriers, coverage, distribution, drift, expansions, timeline, triggers
 from betti.charts import folds as fold_pictures
 from betti.charts.markup import Raw, escaped, number, paragraph, percent, picture, slug, table
 from betti.charts.page import Section, gathered
@@ -22,7 +22,16 @@ if TYPE_CHECKING:
 
     from betti.records import ExpectationResult, SymbolQuality, ValidationSummary
 
-__all__ = ["data_section", "features_section", "folds_section", "labels_section"]
+__all__ = [
+    "data_section",
+    "family",
+    "features_section",
+    "fold_picture",
+    "folds_section",
+    "label_balance",
+    "labels_section",
+    "target",
+]
 
 GAPS_SHOWN = 10
 
@@ -221,28 +230,60 @@ def _family_words(table_of_family: pd.DataFrame, index: pd.Series) -> str:
 
 def labels_section(bodies: Mapping[str, str]) -> Section:
     """All targets; each body is made by `target`."""
-    words = paragraph("The share of each class over time. A share that moves is a base rate that a model must follow.")
+    words = paragraph(
+        "The share of each class over time. A share that moves is a base rate that a model must follow. Below, some "
+        "labels among their bars; falling bars are grey. <code>betti labels plot</code> draws any other."
+    )
     return gathered("labels", "Labels", words, bodies)
 
 
-def target(name: str, labels: pd.DataFrame) -> str:
-    """One target: how many labels, and their balance over time."""
+def target(name: str, labels: pd.DataFrame, clean: pd.DataFrame, max_points: int) -> str:
+    """One target: how many labels, their balance over time, and pictures of some where its kind has them.
+
+    Args:
+        name: the target's.
+        labels: columns as in `betti.schemas.LABELS`.
+        clean: columns as in `betti.schemas.BARS`.
+        max_points: points drawn of a line, at most.
+    """
     if labels.empty:
         return paragraph("There are no labels: the history is shorter than the target's horizon.")
+    body = label_balance(name, labels)
+    if barriers.fits(labels):
+        body += barriers.body(name, labels, clean)
+    if expansions.fits(labels):
+        body += expansions.body(name, labels, clean)
+    if triggers.fits(labels):
+        body += triggers.body(name, labels, clean, max_points)
+    return body
+
+
+def label_balance(name: str, labels: pd.DataFrame) -> str:
+    """How many labels there are, at least one, and their balance over time.
+
+    Args:
+        name: the target's.
+        labels: columns as in `betti.schemas.LABELS`.
+    """
     column = balance.target_column(labels)
     known = labels[column].dropna()
-    words = f"{len(known):,} labels of {labels['symbol'].nunique()} symbols, column {escaped(column)}."
+    symbols = labels["symbol"].nunique()
+    words = f"{len(known):,} labels of {symbols:,} {'symbol' if symbols == 1 else 'symbols'}, column {escaped(column)}."
     if known.empty:
         return paragraph(words)
     period = timeline.period_name(labels["timestamp"])
     ident = f"fig-labels-{slug(name)}"
     if not balance.has_classes(known):
         return paragraph(words) + picture(ident, balance.spread(labels), f"Median and quartiles per {period}")
+    module = next((one for one in (barriers, expansions, triggers) if one.fits(labels)), None)
+    names, colours = (module.NAMES, module.COLOURS) if module else ((), ())
     share = known.astype(int).value_counts(normalize=True).sort_index()
-    words += " Overall: " + ", ".join(f"class {key} {percent(value)}" for key, value in share.items()) + "."
+    told = (f"{balance.class_name(key, names)} {percent(value)}" for key, value in zip(share.index, share, strict=True))
+    words += f" Overall: {'; '.join(told)}."
     if len(share) == 1:
         words += " There is a single class: nothing can be learned from this target."
-    return paragraph(words) + picture(ident, balance.stacked(labels), f"Share of each class per {period}")
+    drawn = balance.stacked(labels, names, colours)
+    return paragraph(words) + picture(ident, drawn, f"Share of each class per {period}")
 
 
 def folds_section(bodies: Mapping[str, str]) -> Section:

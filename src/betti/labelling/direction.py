@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-__all__ = ["CLASSES", "COLUMNS", "label", "reach"]
+__all__ = ["CLASSES", "COLUMNS", "barriers", "label", "reach"]
 
 COLUMNS = ("direction",)
 CLASSES = 3
@@ -66,8 +66,7 @@ def label(
     """
     import pandas as pd
 
-    sides = Width(upper or width, lower or width, measure, ATR_WINDOW if measure == "atr" else SIGMA_SPAN)
-    touches = first_touches(bars, horizon, sides)
+    touches = barriers(bars, horizon=horizon, width=width, upper=upper, lower=lower, measure=measure)
     direction, kept = _answers(touches, both)
     rows, ends, close = touches.rows[kept], touches.ends[kept], bars["close"].to_numpy(dtype="float64")
     if weigh == "return":
@@ -89,6 +88,26 @@ def label(
     whole = (touches.rows >= back) & (touches.rows < len(bars) - ahead)
     doubtful = int((touches.kind[whole] == BOTH).sum())
     return counts.attach(table, {"both_barriers": doubtful} if doubtful else {})
+
+
+def barriers(
+    bars: pd.DataFrame,
+    *,
+    horizon: int,
+    width: float,
+    upper: float | None,
+    lower: float | None,
+    measure: str,
+    **_: object,
+) -> Touches:
+    """Where the barriers of every label lie, and which is touched first.
+
+    Args:
+        bars: bars of one symbol in time order.
+        horizon, width, upper, lower, measure: as in `label`, whose other knobs do not matter.
+    """
+    sides = Width(upper or width, lower or width, measure, ATR_WINDOW if measure == "atr" else SIGMA_SPAN)
+    return first_touches(bars, horizon, sides)
 
 
 def _answers(touches: Touches, both: str) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:

@@ -65,7 +65,7 @@ def report(
         name: run_body(scores[name], learning[name], predictions[name], equity[name], max_points) for name in scores
     }
     families, drawn, engine = _families(features, clean, max_points)
-    targets, marks = _targets(labels)
+    targets, marks = _targets(labels, clean, max_points)
     return page(
         title,
         [
@@ -99,12 +99,14 @@ def _families(
     return bodies, drawn, engine
 
 
-def _targets(labels: Mapping[str, pd.DataFrame]) -> tuple[dict[str, str], Fired | None]:
+def _targets(
+    labels: Mapping[str, pd.DataFrame], clean: pd.DataFrame, max_points: int
+) -> tuple[dict[str, str], Fired | None]:
     """What the page says about each target, and where the first trigger among them fires."""
     bodies: dict[str, str] = {}
     marks: Fired | None = None
     for name in labels:
         table = labels[name]
-        bodies[name] = sections.target(name, table)
+        bodies[name] = sections.target(name, table, clean, max_points)
         marks = marks or fired(name, table)
     return bodies, marks

@@ -246,3 +246,21 @@ def test_knobs_are_checked(bars):
         labelling.label("direction", bars, horizn=3)
     with pytest.raises(UnknownName, match="did you mean 'direction'"):
         labelling.label("directon", bars)
+
+
+@pytest.mark.parametrize("measure", ["atr", "sigma"])
+def test_barriers_lie_where_the_labels_say_they_were_touched(measure: str):
+    bars = random_bars(600, 8)
+    knobs = {"horizon": 10, "width": 1.0, "upper": 1.2, "lower": 0.7, "measure": measure}
+    labels = labelling.label("direction", bars, **knobs)
+    found = labelling.direction.barriers(bars, **knobs)
+    assert bars["timestamp"].iloc[found.ends].tolist() == labels["span_end"].tolist()
+    close, high, low = (bars[name].to_numpy() for name in ("close", "high", "low"))
+    top, bottom = close[found.rows] * (1 + found.upper), close[found.rows] * (1 - found.lower)
+    for answer, reached in (
+        (LONG, high[found.ends] >= top * (1 - 1e-12)),
+        (SHORT, low[found.ends] <= bottom * (1 + 1e-12)),
+    ):
+        mine = labels["direction"].to_numpy() == answer
+        assert mine.sum() > 20 and reached[mine].all()
+    np.testing.assert_allclose(found.upper / found.lower, 1.2 / 0.7)

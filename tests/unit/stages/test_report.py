@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 
 import pandas as pd
 import pytest
 
+from betti import labelling
 from betti.expectations.result import Validation
 from betti.stages.report import report
 from tests.unit.charts import samples
@@ -132,6 +134,58 @@ def test_a_page_with_topology_has_equal_bytes_and_reads_each_item_once():
 def test_topology_that_is_unknown_throughout_is_said_to_be():
     values = with_topology(inputs(rows=15))
     assert topology_of(build(values)).count("history is shorter than a window") == 2
+
+
+def labels_of(page: str) -> str:
+    found = re.search(r'<section id="labels">.*?</section>', page, flags=re.S)
+    assert found is not None
+    return found.group()
+
+
+def labelled(values: dict) -> dict:
+    """The same with labels as the registered targets make them."""
+    kinds = {"barriers": "direction", "trigger": "trigger", "expansion": "expansion", "momentum": "meta"}
+    tables = {name: labelling.label(kind, values["clean"]) for name, kind in kinds.items()}
+    return values | {
+        "labels": Counting({**values["labels"].values_, **tables}),
+        "folds": Counting({**values["folds"].values_, **{name: samples.folds(one, 2) for name, one in tables.items()}}),
+    }
+
+
+@pytest.fixture(scope="module")
+def drawn_labels() -> tuple[str, Mapping[str, int]]:
+    """The page with those labels, and how often each target was read."""
+    values = labelled(inputs(rows=900))
+    return build(values), values["labels"].reads
+
+
+def test_labels_are_drawn_among_their_bars_and_an_unknown_kind_has_its_balance_alone(drawn_labels):
+    page, reads = drawn_labels
+    drawn = set(re.findall(r'id="(fig-[\w-]+)" class="plot"', labels_of(page)))
+    pictures = {f"fig-{what}-{symbol}" for what in ("barriers-barriers", "trigger-trigger", "expansion-expansion")
+                for symbol in ("AAA", "BBB")}  # fmt: skip
+    assert pictures <= drawn
+    assert {name for name in drawn if "momentum" in name} == {"fig-labels-momentum"}
+    assert page == build(labelled(inputs(rows=900)))
+    assert set(reads.values()) == {1}
+
+
+def test_pictures_of_labels_stay_small(drawn_labels):
+    body = labels_of(drawn_labels[0])
+    assert len(body) < 60_000 * 5
+
+
+def test_every_picture_of_labels_has_a_caption_and_titles_on_its_axes(drawn_labels):
+    body = labels_of(drawn_labels[0])
+    for ident, data in re.findall(r'<script type="application/json" id="(fig-[\w-]+)-data">(.*?)</script>', body):
+        layout = json.loads(data)["layout"]
+        axes = {name: axis for name, axis in layout.items() if re.fullmatch(r"[xy]axis\d*", name)}
+        said = [bool(axis.get("title", {}).get("text")) for name, axis in sorted(axes.items())]
+        # Of panels one below the other the last alone names the time that they share.
+        shared = sum(name.startswith("x") for name in axes) - 1
+        assert said.count(False) == shared, ident
+        caption = re.search(rf'<figcaption>([^<]+)</figcaption><div id="{ident}"', body)
+        assert caption is not None and len(caption.group(1)) > 10
 
 
 def test_the_verdict_comes_in_words():

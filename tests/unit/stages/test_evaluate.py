@@ -378,7 +378,7 @@ def test_a_really_trained_run_is_judged_by_the_feature_it_was_given(judge, featu
     for run, column in {"planted": truth + noise, "noise": noise}.items():
         inputs = features.assign(some__column_1=column.astype("float32"))
         names = {"run": run, "model": "logistic", "set": "some", "target": "direction_3", "seed": 7, "config": {}}
-        models = train(inputs, labels, folds, **names).models
+        models = train(inputs, labels, folds, **names, classes=3).models
         verdicts[run] = evaluate(models, inputs, labels, folds, clean, **KNOBS).metrics
     assert compare(verdicts, confidence=0.95).champion.run == "planted"
     assert any(interval.low <= 0 for interval in verdicts["noise"].versus.values())

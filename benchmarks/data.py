@@ -152,9 +152,9 @@ def _stage_of(name: str, bars: pd.DataFrame, item: str, knobs: dict[str, object]
 
     module = importlib.import_module(f"betti.stages.{name}")
     values = {"family": item, **knobs} if name == "features" else knobs
-    sliced, beside = module.slices(**values), (None,) if name == "features" else ()
+    sliced = module.slices(**values)
     recipe = parts.Recipe(
-        compute=lambda rows: getattr(module, name)(rows, *beside, **values),
+        compute=lambda rows: getattr(module, name)(rows, None, **values),
         back=sliced.back,
         ahead=sliced.ahead,
         knobs=values,

@@ -99,7 +99,7 @@ def test_a_bad_knob_is_refused_before_anything_is_read_or_written(root, stage, i
 
 
 def test_signatures_name_artifacts():
-    assert [i.artifact.name for i in binding.inputs(catalog.stage("labels"))] == ["clean"]
+    assert [i.artifact.name for i in binding.inputs(catalog.stage("labels"))] == ["clean", "context"]
     (features,) = binding.inputs(catalog.stage("select"))
     assert features.every
     validated = [a.name for a in binding.outs(catalog.stage("validate"))]
@@ -166,7 +166,7 @@ def test_labels_after_an_append_and_a_correction_equal_a_full_rebuild(root, tmp_
     assert digests(root / "data/5_labels/direction_10") == incremental
     table = io.read_table(root / "data/5_labels/direction_10", LABELS)
     knobs = binding.knobs(params.load(root), catalog.stage("labels"), "direction_10", root)
-    whole = binding.function(catalog.stage("labels"))(bars, **knobs)
+    whole = binding.function(catalog.stage("labels"))(bars, None, **knobs)
     pd.testing.assert_frame_equal(table, whole)
 
 

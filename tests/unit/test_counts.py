@@ -189,7 +189,7 @@ def recipe(stride: int) -> parts.Recipe:
     values = {"family": "topology", **SMALL, "stride": stride}
     sliced = slices(**values)
     return parts.Recipe(
-        compute=lambda rows: stage(rows, **values),
+        compute=lambda rows: stage(rows, None, **values),
         back=sliced.back,
         ahead=sliced.ahead,
         knobs=values,
@@ -209,7 +209,7 @@ def test_counts_of_parts_add_up_to_the_windows_computed(data: Path, stride: int)
     bars = market().reset_index(drop=True)
     found = counts.of(laid_out(data / "out", bars, stride, data / "cache"))
     assert len(list((data / "out").rglob("*.parquet"))) == 6
-    assert found == counts.of(stage(bars, family="topology", **SMALL, stride=stride))
+    assert found == counts.of(stage(bars, None, family="topology", **SMALL, stride=stride))
     assert found["planar"] == by_hand(bars, **SMALL, stride=stride)
     assert counts.of(laid_out(data / "again", bars, stride, data / "cache")) == found
     assert digests(data / "again") == digests(data / "out")
@@ -222,6 +222,6 @@ def test_a_part_that_grew_night_by_night_counts_what_a_rebuild_counts(data: Path
         bars = market(rows).reset_index(drop=True)
         grown = laid_out(data / "out", bars, stride, data / "cache")
         rebuilt = laid_out(data / "full", bars, stride, data / f"empty-{rows}")
-        whole = stage(bars, family="topology", **SMALL, stride=stride)
+        whole = stage(bars, None, family="topology", **SMALL, stride=stride)
         assert counts.of(grown) == counts.of(rebuilt) == counts.of(whole)
         assert digests(data / "out") == digests(data / "full")

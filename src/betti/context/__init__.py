@@ -72,6 +72,11 @@ class Context:
             if table is not None:
                 object.__setattr__(self, kind, _tables.ordered(table, schema, kind))
 
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The kinds that are configured."""
+        return tuple(kind for kind in SCHEMAS if getattr(self, kind) is not None)
+
     def until(self, moment: pd.Timestamp) -> Context:
         """What was known just before a moment: of later events the schedule alone, where it was known by then."""
         cut = object.__new__(Context)  # the rows are in order already

@@ -6,8 +6,9 @@ A target module offers
   `side` (1 long, -1 short, 0 not at all), and without one is not traded;
 * `CLASSES`: the class count of its first column;
 * `reach(**knobs) -> tuple[int, int]`: bars before and after a decision bar that enter its row, weight included;
-* `label(bars, *, ...knobs) -> pd.DataFrame`: bars of ONE symbol -> rows with `timestamp`, `span_start`, `span_end`,
-  its columns and `weight`. A bar whose future is not all there has no row: labels are absent, never guessed;
+* `label(bars, *, ...knobs) -> pd.DataFrame`, or `label(bars, context, *, ...knobs)`: bars of ONE symbol -> rows with
+  `timestamp`, `span_start`, `span_end`, its columns and `weight`. A bar whose future is not all there has no row:
+  labels are absent, never guessed;
 * where some of its columns do not apply to every row, `MASKED`: their names. They hold NaN there, the class never does.
 
 What a target counts on the way (`betti.counts`) it counts among the rows whose whole reach is there, so that the counts
@@ -16,6 +17,7 @@ of the parts sum to those of the whole.
 
 from __future__ import annotations
 
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 from betti import counts
@@ -25,17 +27,20 @@ from betti.discovery import Folder
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["FOLDER", "label", "reach"]
+    from betti.context import Context
+
+__all__ = ["FOLDER", "label", "reach", "takes_context"]
 
 FOLDER = Folder("betti.labelling", kind="target")
 
 
-def label(target: str, bars: pd.DataFrame, /, **knobs: Any) -> pd.DataFrame:
+def label(target: str, bars: pd.DataFrame, /, context: Context | None = None, **knobs: Any) -> pd.DataFrame:
     """One label table: `timestamp`, `symbol`, `span_start`, `span_end`, the target's columns, `weight`.
 
     Args:
         target: a file in `betti/labelling`, e.g. "direction".
         bars: columns as in `betti.schemas.BARS`, in time order within each symbol.
+        context: what surrounds the markets, for targets that look at it.
         **knobs: the target's own, checked against its signature.
 
     Raises:
@@ -45,9 +50,10 @@ def label(target: str, bars: pd.DataFrame, /, **knobs: Any) -> pd.DataFrame:
 
     module = FOLDER.load(target)
     values = _knobs.checked(module.label, knobs, f"targets.{target}")
+    beside = (context,) if takes_context(target) else ()
     tables = []
     for symbol, rows in bars.groupby("symbol", sort=False):
-        table = module.label(rows, **values)
+        table = module.label(rows, *beside, **values)
         table.insert(1, "symbol", symbol)
         tables.append(table)
     order = ["timestamp", "symbol", "span_start", "span_end", *module.COLUMNS, "weight"]
@@ -62,3 +68,8 @@ def reach(target: str, /, **knobs: Any) -> tuple[int, int]:
     module = FOLDER.load(target)
     back, ahead = module.reach(**_knobs.checked(module.label, knobs, f"targets.{target}"))
     return int(back), int(ahead)
+
+
+def takes_context(target: str) -> bool:
+    """Whether a target looks at what surrounds the market: `label` then has `context` as its second argument."""
+    return "context" in signature(FOLDER.load(target).label).parameters

@@ -23,12 +23,14 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+    from betti.context import Context
+
     Floats = NDArray[np.float64]
     Integers = NDArray[np.int64]
 
 __all__ = ["CLASSES", "COLUMNS", "BadPolarity", "direction_of", "label", "net_polarity", "reach", "scored"]
 
-COLUMNS = ("direction", "score_7d", "score_30d", "direction_7d", "direction_30d")
+COLUMNS = ("direction", "score_7d", "score_30d", "direction_7d", "direction_30d", "side")
 CLASSES = 3
 NEGATIVE, NONE, POSITIVE = 0, 1, 2
 STEEPNESS, NEUTRAL_ZONE = 10.0, 0.1
@@ -44,14 +46,17 @@ class BadPolarity(BadInput):
 
 def label(
     bars: pd.DataFrame,
+    context: Context | None = None,
     *,
     learn: Literal["7d", "30d"] = "7d",
     bars_per_day: Annotated[int, Field(ge=1, le=1440)] = 1,
 ) -> pd.DataFrame:
-    """The scores without context: polarity is 1 at every bar, and the table says so.
+    """The scores under what was known at each bar's close; without any source polarity is 1, and the table says so.
 
     Args:
         bars: bars of one symbol in time order.
+        context: what surrounds the market: its polarity is that of the news, else of policy, else of macro (prices that
+            rise faster than expected oppose it).
         learn: which horizon's class is the first column, which a classifier of one output learns.
         bars_per_day: most bars in a day, on average over 30 days: 96 for 15 minutes around the clock, 26 for those of
             an exchange. It bounds how many bars a label looks ahead.
@@ -62,11 +67,21 @@ def label(
     Raises:
         BadParam: more bars in 30 days than `bars_per_day` allows.
     """
+    if context is not None and context.sources:
+        return scored(bars, _polarity(bars, context), learn=learn, bars_per_day=bars_per_day)
     table = scored(bars, None, learn=learn, bars_per_day=bars_per_day)
     back, ahead = reach(bars_per_day=bars_per_day)
     stamps = bars["timestamp"].iloc[back : max(len(bars) - ahead, 0)]
     rows = int(table["timestamp"].isin(stamps).sum())
     return counts.attach(table, {"without_context": rows} if rows else {})
+
+
+def _polarity(bars: pd.DataFrame, context: Context) -> pd.Series:
+    """The sign of the net context at each bar, as the family `context` measures it at its default knobs."""
+    from betti.features import context as family
+
+    known = family.compute(bars, context)
+    return net_polarity(known["news_sentiment"], known["policy_stance"], -known["macro_inflation_surprise"])
 
 
 def scored(bars: pd.DataFrame, polarity: pd.Series | None, *, learn: str = "7d", bars_per_day: int = 1) -> pd.DataFrame:
@@ -82,8 +97,9 @@ def scored(bars: pd.DataFrame, polarity: pd.Series | None, *, learn: str = "7d",
     Returns:
         `timestamp`, `span_start`, `span_end` (the last bar at or before t + 30 days), `direction` (of the horizon to
         `learn`), `score_7d`, `score_30d` (-1 to 1), `direction_7d`, `direction_30d` (0 negative, 1 none, 2 positive),
-        `weight` (average uniqueness). A bar has a row only where a bar lies within 7 days after it, and one at or after
-        30 days: until then the last bar before may yet be another.
+        `side` (to which side the context points: 1, -1, 0), `weight` (average uniqueness). A bar has a row only where
+        a bar lies within 7 days after it, and one at or after 30 days: until then the last bar before may yet be
+        another.
 
     Raises:
         BadPolarity: values that are no polarity, or another index.
@@ -111,6 +127,7 @@ def scored(bars: pd.DataFrame, polarity: pd.Series | None, *, learn: str = "7d",
             "score_30d": scores[1],
             "direction_7d": classes[0],
             "direction_30d": classes[1],
+            "side": np.sign(signs[rows]),
             "weight": long_average_uniqueness(month, rows, len(bars)),
         }
     )

@@ -48,7 +48,8 @@ def positions(
         probabilities: (n, classes). Of more than two, those below the middle are short, those above it long.
         threshold: probability at which a class is acted on, see `decided`.
         side: (n,) 1, -1 or 0: the direction that a trade on class 1 of a two-class target takes. Without it, or where
-            it is NaN, nothing is traded: that a thing happens does not say which way. More classes carry their own.
+            it is NaN, nothing is traded: that a thing happens does not say which way. More classes carry their own, and
+            where a side is given it turns them: a target may say how the market moves beside its context.
 
     >>> positions(np.array([[0.2, 0.2, 0.6], [0.6, 0.4, 0.0], [0.1, 0.8, 0.1]]), 0.5).tolist()
     [1.0, -1.0, 0.0]
@@ -57,5 +58,5 @@ def positions(
     if classes == 2:
         taken = np.zeros(len(chosen)) if side is None else np.nan_to_num(side)
     else:
-        taken = np.sign(2.0 * chosen - (classes - 1))
+        taken = np.sign(2.0 * chosen - (classes - 1)) * (1.0 if side is None else np.nan_to_num(side))
     return np.where(chosen == NOTHING, 0.0, taken)

@@ -247,9 +247,12 @@ def _signals(tested: _Tested, threshold: float, symbols: list[str]) -> pd.DataFr
     names = [f"p_{label}" for label in range(tested.run.shape[1])]
     table = tested.rows[KEY].copy()
     table[names] = tested.run
-    table["side"] = tested.rows.get("side", 0.0)
+    sided = "side" in tested.rows
+    if sided:
+        table["side"] = tested.rows["side"]
     mean = table[table["symbol"].isin(symbols)].groupby(["symbol", "timestamp"], sort=True, as_index=False).mean()
-    position = positions(mean[names].to_numpy(), threshold, mean["side"].to_numpy(dtype="float64"))
+    side = mean["side"].to_numpy(dtype="float64") if sided else None
+    position = positions(mean[names].to_numpy(), threshold, side)
     return mean[KEY].assign(position=position)
 
 

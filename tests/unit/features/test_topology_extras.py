@@ -169,7 +169,7 @@ def place(error: pytest.ExceptionInfo[BadInput]) -> str:
 
 ASKS: dict[str, Callable[[object], object]] = {
     "the stage's reach": lambda extras: slices(family="topology", extras=extras),
-    "the stage": lambda extras: stage(BARS, family="topology", **SMALL, extras=extras),
+    "the stage": lambda extras: stage(BARS, None, family="topology", **SMALL, extras=extras),
     "the family": lambda extras: features.compute("topology", BARS, **SMALL, extras=extras),
 }
 every_ask = pytest.mark.parametrize("ask", ASKS)

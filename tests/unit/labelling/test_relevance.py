@@ -9,8 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from betti import counts, labelling
+from betti.context import Context
 from betti.errors import BadParam
 from betti.labelling.relevance import BadPolarity, direction_of, scored
+from betti.metrics.decisions import positions
 from tests.conftest import random_bars
 from tests.unit.labelling.loops import uniqueness
 
@@ -126,3 +128,44 @@ def test_bars_that_come_faster_than_said_are_refused():
 def test_a_polarity_that_does_not_fit_is_refused(polarity):
     with pytest.raises(BadPolarity):
         scored(random_bars(200), polarity)
+
+
+# --- under what was known
+
+
+def releases(*values: tuple[str, float]) -> Context:
+    """Surprises of prices, each known from its time on."""
+    rows = [
+        {"released": pd.Timestamp(at, tz="UTC"), "series": "US_CPI_YOY", "value": 3.0 + surprise, "forecast": 3.0}
+        for at, surprise in values
+    ]
+    table = pd.DataFrame(rows)
+    table["observed"] = table["released"].dt.normalize() - pd.Timedelta(days=30)
+    return Context(macro=table.assign(previous=float("nan")))
+
+
+def test_a_surprise_turns_the_scores_from_its_release_on():
+    bars = random_bars(200, start="2024-01-01")
+    plain = labelling.label("relevance", bars)
+    turned = labelling.label("relevance", bars, releases(("2024-03-01 13:30", 0.5)))
+    later = turned["timestamp"] >= pd.Timestamp("2024-03-01", tz="UTC")
+    assert (turned.loc[~later, "score_7d"] == 0).all(), "nothing was known before"
+    np.testing.assert_array_equal(turned.loc[later, "score_7d"], -plain.loc[later, "score_7d"])
+    assert set(turned.loc[later, "side"]) == {-1.0}
+    assert set(plain["side"]) == {1.0}
+
+
+def test_a_release_after_a_bar_s_close_changes_no_label_of_it():
+    bars = random_bars(200, start="2024-01-01")
+    one = labelling.label("relevance", bars, releases(("2024-02-01 13:30", 0.5)))
+    two = labelling.label("relevance", bars, releases(("2024-02-01 13:30", 0.5), ("2024-04-01 13:30", -2.0)))
+    before = one["timestamp"] < pd.Timestamp("2024-04-01", tz="UTC")
+    pd.testing.assert_frame_equal(one[before], two[before])
+    assert not one[~before].equals(two[~before])
+
+
+def test_a_position_is_turned_to_the_side_of_the_context():
+    up, down = np.array([[0.0, 0.0, 1.0]]), np.array([[1.0, 0.0, 0.0]])
+    for side, expected in ((1.0, 1.0), (-1.0, -1.0), (0.0, 0.0)):
+        assert positions(up, 0.5, np.array([side])).tolist() == [expected]
+        assert positions(down, 0.5, np.array([side])).tolist() == [-expected]

@@ -13,7 +13,7 @@ from tests.unit.splits.checks import check_split
 
 
 def test_real_labels_are_split_without_a_leak(bars):
-    table = labels(bars, kind="direction", horizon=10, measure="atr")
+    table = labels(bars, None, kind="direction", horizon=10, measure="atr")
     folds = split(table, scheme="walk_forward", folds=3, embargo="5D")
     check_split(table, folds)
     pd.testing.assert_frame_equal(folds, splits.split("walk_forward", table, folds=3, embargo="5D"))

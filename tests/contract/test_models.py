@@ -39,6 +39,15 @@ FEATURES, LENGTH, ROWS = 5, 4, 600
 NAMES = [*FOLDER.names(), TEMPLATE]
 
 
+def with_knob(knob: str) -> list[str]:
+    return [name for name in NAMES if knob in ModelRegistry.get_model_info(name).default_config]
+
+
+def network_only(folder: Path) -> dict[str, bytes]:
+    """What was learnt, without the configuration that is stored beside it."""
+    return {path: content for path, content in files(folder).items() if path != "model.json"}
+
+
 def create(name: str, **knobs: Any) -> Any:
     return ModelRegistry.create(name, {**SMALL.get(name, {}), **knobs})
 
@@ -113,6 +122,32 @@ def test_a_knob_that_is_not_there_or_does_not_fit_is_named(name: str) -> None:
         with pytest.raises(BadModelInput, match="seed"):
             ModelRegistry.create(name, {"seed": value})
     assert type(ModelRegistry.create(name, {"seed": 8.0}).config["seed"]) is int
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_optional_knob_without_a_value_leaves_no_trace(name: str, tmp_path: Path) -> None:
+    """A model that gets one more optional knob is stored in the bytes of before."""
+    optional = {knob for knob, value in ModelRegistry.get_model_info(name).default_config.items() if value is None}
+    assert not optional & set(ModelRegistry.create(name).config)
+    data = sample(name)
+    fitted(name, data).save(tmp_path / "one")
+    fitted(name, data, **dict.fromkeys(optional)).save(tmp_path / "two")
+    assert files(tmp_path / "one") == files(tmp_path / "two")
+    assert not optional & set(json.loads((tmp_path / "one" / "model.json").read_bytes())["config"])
+
+
+@pytest.mark.parametrize("name", FOLDER.names())
+def test_ranges_are_those_of_knobs(name: str) -> None:
+    assert set(getattr(FOLDER.load(name), "BOUNDS", {})) <= set(ModelRegistry.get_model_info(name).default_config)
+
+
+@pytest.mark.parametrize("name", with_knob("class_weight"))
+@pytest.mark.parametrize("value", ["balance", "", 1, 2.5, True, ["balanced"], {"0": 1.0}])
+def test_a_class_weight_that_is_none_is_refused(name: str, value: Any) -> None:
+    with pytest.raises(BadModelInput, match=r"class_weight = .*It takes balanced"):
+        ModelRegistry.create(name, {"class_weight": value})
+    with pytest.raises(BadModelInput, match="class_weight"):
+        ModelRegistry.create(name).fit(np.ones((2, 1)), np.array([0, 1]), None, None, config={"class_weight": value})
 
 
 def test_registered_families() -> None:
@@ -195,6 +230,46 @@ def test_equal_weights_change_nothing_and_unequal_ones_do(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_weights_are_shares_whatever_their_scale(name: str) -> None:
+    data = sample(name)
+    weights = np.random.default_rng(4).uniform(0.1, 2.0, ROWS)
+    plain, exact, rounded = (
+        fitted(name, data, scale * weights).predict(data.X).class_probabilities for scale in (1.0, 2.0**-6, 1000.0)
+    )
+    np.testing.assert_array_equal(plain, exact)
+    # A thousand is no power of two: weights differ in their last bit.
+    np.testing.assert_allclose(plain, rounded, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_row_of_weight_zero_is_a_row_left_out(name: str) -> None:
+    data = sample(name)
+    first = np.arange(ROWS) < ROWS // 2
+    # The half without weight says the contrary of the other, and one more row of each class is without any.
+    misled = Sample(data.X, np.where(first, data.y, 2 - data.y))
+    weights = np.where(first, np.random.default_rng(4).uniform(0.5, 1.5, ROWS), 0.0)
+    weights[np.unique(data.y, return_index=True)[1]] = 0.0
+    kept = weights > 0
+    believed, weighted, left_out = (
+        fitted(name, one, given).predict(data.X).class_probabilities
+        for one, given in ((misled, None), (misled, weights), (Sample(data.X[kept], data.y[kept]), weights[kept]))
+    )
+    np.testing.assert_allclose(weighted, left_out, atol=1e-9)
+    assert np.abs(believed - left_out).mean() > 0.01
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_class_of_weight_zero_is_a_class_left_out(name: str) -> None:
+    data = sample(name)
+    weights = (data.y != 1).astype("float64")
+    probabilities = fitted(name, data, weights, classes=3).predict(data.X).class_probabilities
+    assert probabilities.shape == (ROWS, 3)
+    assert probabilities[:, 1].mean() < 0.25
+    with pytest.raises(BadModelInput, match="training labels are class 2"):
+        quick(name).fit(data.X, data.y, None, None, sample_weights=(data.y == 2).astype("float64"))
+
+
+@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("missing", [0, 1, 2])
 def test_a_class_that_never_occurs_keeps_its_column(name: str, missing: int) -> None:
     data = sample(name)
@@ -222,9 +297,10 @@ def test_windows_give_what_arrays_give(name: str) -> None:
     values[:2] = np.nan  # warm-up rows that no window covers
     windows = Windows(values, np.arange(2 + LENGTH - 1, 203), LENGTH)
     y = (values[windows.ends, 0] > 0).astype("int64")
+    weights = rng.integers(0, 3, len(windows)).astype("float64")
     lazy, whole = quick(name), quick(name)
-    lazy.fit(windows, y, None, None)
-    whole.fit(windows[np.arange(len(windows))], y, None, None)
+    lazy.fit(windows, y, None, None, sample_weights=weights)
+    whole.fit(windows[np.arange(len(windows))], y, None, None, sample_weights=weights)
     np.testing.assert_array_equal(
         lazy.predict(windows).class_probabilities,
         whole.predict(windows[np.arange(len(windows))]).class_probabilities,
@@ -320,6 +396,93 @@ def test_permuted_labels_teach_nothing(name: str) -> None:
     # 500 rows: two standard errors of a share near .4 are .044.
     assert (answers.class_predictions == permuted[1500:]).mean() < majority + 0.05
     assert log_loss(permuted[1500:], answers.class_probabilities) > prior_loss(permuted[:1000], permuted[1500:]) - 0.02
+
+
+# A rare class ------------------------------------------------------------------------------------------------------
+
+
+def imbalanced(name: str, rows: int = 2400) -> Sample:
+    """Two classes; one row in twelve or so is of the second, and noise makes it hard to tell."""
+    whole = sample(name, rows=rows, seed=5)
+    last = whole.X[:, -1, 0] if sequences(name) else whole.X[:, 0]
+    y = last + 0.6 * np.random.default_rng(6).normal(size=rows) > 1.6
+    return Sample(whole.X, y.astype("int64"))
+
+
+def recall(y: np.ndarray, chosen: np.ndarray, label: int) -> float:
+    return float((chosen[y == label] == label).mean())
+
+
+def test_class_weights_are_for_every_family() -> None:
+    assert {"lightgbm", "logistic", "lstm", TEMPLATE} <= set(with_knob("class_weight"))
+
+
+@pytest.mark.parametrize("stops_early", [True, False], ids=["stops early", "to the end"])
+@pytest.mark.parametrize("name", with_knob("class_weight"))
+def test_balanced_classes_find_more_of_a_rare_one(name: str, stops_early: bool) -> None:
+    whole = imbalanced(name)
+    data, valid, held_out = (whole.part(slice(start, start + 800)) for start in (0, 800, 1600))
+    assert 0.04 < data.y.mean() < 0.12
+    found = []
+    for knobs in ({}, {"class_weight": "balanced"}):
+        model = create(name, **knobs)
+        seen = (valid.X, valid.y) if stops_early else (None, None)
+        model.fit(data.X, data.y, *seen)
+        found.append(model.predict(held_out.X).class_predictions)
+    plain, balanced = (recall(held_out.y, chosen, 1) for chosen in found)
+    # A standard error of a share among the 60 or so rare rows that are held out is .06.
+    assert balanced > plain + 0.15
+    assert recall(held_out.y, found[1], 0) > 0.6
+
+
+@pytest.mark.parametrize("name", with_knob("class_weight"))
+def test_balanced_is_weighing_by_hand(name: str) -> None:
+    data = imbalanced(name, rows=ROWS)
+    given = np.random.default_rng(4).uniform(0.5, 1.5, ROWS)
+    each = np.array([given[data.y == label].sum() for label in (0, 1)])
+    by_hand = fitted(name, data, given / each[data.y])
+    by_knob = fitted(name, data, given, class_weight="balanced")
+    np.testing.assert_allclose(
+        by_knob.predict(data.X).class_probabilities, by_hand.predict(data.X).class_probabilities, atol=1e-4
+    )
+
+
+@pytest.mark.parametrize("name", with_knob("loss"))
+def test_focal_loss_with_gamma_zero_is_cross_entropy(name: str, tmp_path: Path) -> None:
+    data, held_out = sample(name), sample(name, seed=1, rows=200)
+    losses = {
+        "none": {},
+        "entropy": {"loss": "cross_entropy"},
+        "focal_0": {"loss": "focal", "focal_gamma": 0.0},
+        "focal_2": {"loss": "focal"},
+    }
+    for folder, knobs in losses.items():
+        model = quick(name, **knobs)
+        model.fit(data.X, data.y, held_out.X, held_out.y)
+        model.save(tmp_path / folder)
+    none, entropy, focal_0, focal_2 = (network_only(tmp_path / folder) for folder in losses)
+    assert none == entropy == focal_0
+    assert none != focal_2
+
+
+@pytest.mark.parametrize("name", with_knob("loss"))
+def test_focal_loss_learns_a_planted_signal(name: str) -> None:
+    whole = sample(name, rows=1500)
+    data, held_out = whole.part(slice(0, 1000)), whole.part(slice(1000, None))
+    metrics = create(name, loss="focal").fit(data.X, data.y, held_out.X, held_out.y)
+    assert metrics.val_accuracy > 0.6
+
+
+@pytest.mark.parametrize("name", with_knob("loss"))
+def test_a_loss_that_is_none_is_refused(name: str) -> None:
+    for knobs in ({"loss": "hinge"}, {"loss": "focal", "focal_gamma": -1.0}, {"loss": "focal", "focal_gamma": "2"}):
+        with pytest.raises(BadModelInput, match=list(knobs)[-1]):
+            ModelRegistry.create(name, knobs)
+    with pytest.raises(BadModelInput, match=r"focal_gamma = 2\.0 with the loss cross_entropy"):
+        ModelRegistry.create(name, {"focal_gamma": 2.0})
+
+
+# The final model ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -21,19 +21,21 @@ if TYPE_CHECKING:
 
     from betti.models._protocol import BaseModel, Inputs
 
-    Bounds = Mapping[str, tuple[float, float]]
+    Allowed = tuple[float, float] | tuple[str, ...]
+    Bounds = Mapping[str, Allowed]
 
 __all__ = ["Training", "answerable", "configured", "fitted", "ranges", "training"]
 
 
 @dataclass(frozen=True)
 class Training:
-    """Checked training data.
+    """Checked training data, without the rows of weight 0.
 
     Attributes:
         X: (n, features) or (n, length, features) float32, an array or `Windows`.
         y: (n,) int64 classes.
-        weights: (n,) with mean 1, so that regularisation means the same with and without weights.
+        weights: (n,) positive with mean 1, so that regularisation means the same with and without weights.
+        kept: (given,) which of the rows given are here: a model that splits again takes its `spans` by it.
         X_val: validation inputs, or None.
         y_val: their classes, or None.
         classes: how many classes there are, some of which may be missing here.
@@ -42,6 +44,7 @@ class Training:
     X: Inputs
     y: NDArray[np.int64]
     weights: NDArray[np.float64]
+    kept: NDArray[np.bool_]
     X_val: Inputs | None
     y_val: NDArray[np.int64] | None
     classes: int
@@ -64,17 +67,31 @@ def configured(model: BaseModel, given: Mapping[str, Any] | None, bounds: Bounds
 
 
 def ranges(model: str, config: Mapping[str, Any], bounds: Bounds) -> None:
-    """Refuse a knob without a value, or outside its range [low, high].
+    """Refuse a knob without a value, outside its range [low, high], or of a name that is not among its names.
 
     Raises:
-        BadModelInput: names the knob, and its range where it has one.
+        BadModelInput: names the knob, and its range or names where it has them.
     """
     for knob, value in config.items():
         if value is None or (isinstance(value, float) and not np.isfinite(value)):
             raise BadModelInput(model, f"{knob} = {value!r}", "Give it a finite value, or leave it out")
-    for knob, (low, high) in bounds.items():
-        if not low <= config[knob] <= high:
-            raise BadModelInput(model, f"{knob} = {config[knob]!r}", f"It takes a value from {low:g} to {high:g}")
+    for knob in [name for name in bounds if name in config]:  # an optional knob need not be there
+        if not _allows(bounds[knob], config[knob]):
+            raise BadModelInput(model, f"{knob} = {config[knob]!r}", f"It takes {_told(bounds[knob])}")
+
+
+def _allows(allowed: Allowed, value: Any) -> bool:
+    low, high = allowed[0], allowed[-1]
+    if isinstance(low, str) or isinstance(high, str):
+        return value in allowed
+    # The type is asked here too: an optional knob has no default to compare its type with.
+    return isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
+
+
+def _told(allowed: Allowed) -> str:
+    if all(isinstance(bound, str) for bound in allowed):
+        return " or ".join(str(name) for name in allowed)
+    return f"a value from {allowed[0]:g} to {allowed[-1]:g}"
 
 
 # Training data -----------------------------------------------------------------------------------------------------
@@ -91,6 +108,9 @@ def training(
 ) -> Training:
     """Check everything a classifier's `fit` is given; `classes` = 0 counts them in the labels.
 
+    Rows of weight 0 teach nothing and are left out here, since few learners would ignore them altogether: trees count
+    the rows in a leaf, random draws and batches follow the number of rows.
+
     Raises:
         BadModelInput: NaN or infinity, shapes that do not fit, labels out of range, one class, no rows, bad weights.
     """
@@ -99,20 +119,23 @@ def training(
     y = _labels(name, "y_train", y_train, len(X))
     known = classes or max(int(y.max()) + 1, 2)
     _in_range(name, "y_train", y, known)
+    weights = _weights(name, sample_weights, len(X))
+    kept = weights > 0
+    if not kept.all():
+        X, y, weights = _only(X, kept), y[kept], _mean_one(weights[kept])
     if len(np.unique(y)) < 2:
         raise BadModelInput(
             name, f"all {len(y)} training labels are class {y[0]}", "Use more rows, or folds in which two classes occur"
         )
-    weights = _weights(name, sample_weights, len(X))
     if X_val is None or y_val is None:
         if (X_val is None) != (y_val is None):
             raise BadModelInput(name, "one of X_val and y_val is None", "Give both or neither")
-        return Training(X, y, weights, None, None, known)
+        return Training(X, y, weights, kept, None, None, known)
     checked = _inputs(name, X_val, sequences)
     _same_shape(name, checked, X.shape[1:])
     labels = _labels(name, "y_val", y_val, len(checked))
     _in_range(name, "y_val", labels, known)
-    return Training(X, y, weights, checked, labels, known)
+    return Training(X, y, weights, kept, checked, labels, known)
 
 
 def _inputs(model: str, X: Inputs, sequences: bool) -> Inputs:
@@ -170,8 +193,16 @@ def _weights(model: str, weights: NDArray[np.float64] | None, rows: int) -> NDAr
         raise BadModelInput(model, f"weights have shape {found.shape} for {rows} rows", "Give one weight per row")
     if not np.isfinite(found).all() or (found < 0).any() or not found.sum() > 0:
         raise BadModelInput(model, "weights are negative, not finite or all zero", "Give non-negative numbers")
-    scaled: NDArray[np.float64] = found / found.mean()
+    return _mean_one(found)
+
+
+def _mean_one(weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    scaled: NDArray[np.float64] = weights / weights.mean()
     return scaled
+
+
+def _only(X: Inputs, kept: NDArray[np.bool_]) -> Inputs:
+    return X.take(kept) if isinstance(X, Windows) else X[kept]
 
 
 # Answering ---------------------------------------------------------------------------------------------------------

@@ -1,4 +1,7 @@
-"""Merge a model's configuration with its defaults, and say which knob is wrong."""
+"""Merge a model's configuration with its defaults, and say which knob is wrong.
+
+What does not belong here: ranges (`_checks.py`).
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,9 @@ __all__ = ["merged"]
 def merged(model: str, defaults: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
     """The defaults with the given values in their place; types must match the default's.
 
+    A knob whose default is None is optional: it is left out while it has no value. So a model that does not use it is
+    stored in the same bytes as before there was such a knob.
+
     Raises:
         UnknownName: a knob the model does not have.
         BadModelInput: a value of another type, or a negative number where the default is not negative.
@@ -23,7 +29,8 @@ def merged(model: str, defaults: Mapping[str, Any], given: Mapping[str, Any]) ->
         if name not in defaults:
             raise UnknownName(f"{model} knob", name, defaults)
         _check(model, name, defaults[name], value)
-    return {**defaults, **{name: _as(defaults[name], value) for name, value in given.items()}}
+    whole = {**defaults, **{name: _as(defaults[name], value) for name, value in given.items()}}
+    return {name: value for name, value in whole.items() if value is not None or defaults[name] is not None}
 
 
 def _as(default: Any, value: Any) -> Any:

@@ -120,7 +120,7 @@ class BaseModel(ABC):
             y_train: (n,) integer classes.
             X_val: validation inputs; None trains for exactly the configured number of rounds or epochs.
             y_val: validation classes.
-            sample_weights: (n,) non-negative weights.
+            sample_weights: (n,) non-negative weights; only their ratios count, and a row of weight 0 is left out.
             config: knobs to replace for this fit.
             spans: (start, end) of each training row's label in nanoseconds since 1970, for models that split again.
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from betti.models import _checks, _files
+from betti.models import _checks, _files, _weights
 from betti.models._protocol import BaseModel, PredictionOutput, TrainingMetrics
 from betti.training.scores import Course, scores, softmax, training_metrics
 
@@ -23,12 +23,13 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from betti.models._checks import Bounds
     from betti.models._protocol import Inputs, Spans
 
 __all__ = ["Template"]
 
-# The range of every knob whose type alone does not say it all.
-BOUNDS = {"smoothing": (0, 1)}
+# The range, or the names, of every knob whose type alone does not say it all.
+BOUNDS: Bounds = {"smoothing": (0, 1), **_weights.BOUNDS}
 ARRAYS = "moments.safetensors"
 
 
@@ -66,9 +67,13 @@ class Template(BaseModel):
         return False
 
     def get_default_config(self) -> dict[str, Any]:
-        """Every knob; a value given for it must have its default's type. `seed` and `classes` belong to every model."""
+        """Every knob; a value given for it must have its default's type. `seed` and `classes` belong to every model.
+
+        A knob of default None is optional and has no place in `self.config` until it has a value.
+        """
         return {
             "smoothing": 0.01,  # added to each variance, as a share of the largest one
+            "class_weight": None,  # balanced gives every class the same total weight
             "seed": 7,
             "classes": 0,  # 0 counts them in the labels; a run says how many its target has
         }
@@ -88,8 +93,10 @@ class Template(BaseModel):
         self.config = _checks.configured(self, config, BOUNDS)
         data = _checks.training(self, X_train, y_train, X_val, y_val, sample_weights, self.config["classes"])
 
+        # Learn with these; report with `data.weights`, so that losses compare with those of other models.
+        weights = _weights.row_weights(data, self.config.get("class_weight")).train
         X = np.asarray(data.X, dtype="float64")
-        share = np.stack([data.weights * (data.y == label) for label in range(data.classes)])
+        share = np.stack([weights * (data.y == label) for label in range(data.classes)])
         total = share.sum(axis=1)
         with np.errstate(divide="ignore"):
             log_prior = np.log(total / total.sum())

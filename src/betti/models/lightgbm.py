@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from betti.errors import BrokenArtifact, MissingFile
-from betti.models import ModelRegistry, _checks, _files
+from betti.models import ModelRegistry, _checks, _files, _weights
 from betti.models._protocol import BaseModel, PredictionOutput, TrainingMetrics
 from betti.progress import tell
 from betti.training.scores import Course, scores, training_metrics
@@ -25,11 +25,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from betti.models._checks import Bounds
     from betti.models._protocol import Inputs, Spans
 
 __all__ = ["LightGBM"]
 
-BOUNDS = {
+BOUNDS: Bounds = {
     "rounds": (1, 1e6),
     "learning_rate": (1e-6, 1),
     "num_leaves": (2, 1e5),
@@ -38,6 +39,7 @@ BOUNDS = {
     "bagging_fraction": (1e-3, 1),
     "early_stopping_rounds": (1, 1e6),
     "num_threads": (1, 1024),
+    **_weights.BOUNDS,
 }
 BOOSTER = "booster.txt"
 TRAIN, VALID = "train", "valid"
@@ -89,6 +91,7 @@ class LightGBM(BaseModel):
             "lambda_l2": 1.0,
             "early_stopping_rounds": 50,
             "num_threads": 1,
+            "class_weight": None,  # balanced gives every class the same total weight
             "seed": 7,
             "classes": 0,
         }
@@ -110,10 +113,11 @@ class LightGBM(BaseModel):
         self.config = _checks.configured(self, config, BOUNDS)
         data = _checks.training(self, X_train, y_train, X_val, y_val, sample_weights, self.config["classes"])
         parameters = self._parameters(data.classes)
-        train_set = lightgbm.Dataset(data.X, data.y, weight=data.weights, params=parameters)
+        weights = _weights.row_weights(data, self.config.get("class_weight"))
+        train_set = lightgbm.Dataset(data.X, data.y, weight=weights.train, params=parameters)
         watched, stopping = {TRAIN: train_set}, []
         if data.X_val is not None:
-            watched[VALID] = lightgbm.Dataset(data.X_val, data.y_val, reference=train_set, params=parameters)
+            watched[VALID] = train_set.create_valid(data.X_val, data.y_val, weight=weights.valid, params=parameters)
             stopping = [lightgbm.early_stopping(self.config["early_stopping_rounds"], verbose=False)]
         record: dict[str, dict[str, list[float]]] = {}
         booster = lightgbm.train(
@@ -131,7 +135,7 @@ class LightGBM(BaseModel):
         return self._metrics(data, _course(record, best, self.config["rounds"]), began)
 
     def _parameters(self, classes: int) -> dict[str, Any]:
-        own = {name: value for name, value in self.config.items() if name not in {"rounds", "classes"}}
+        own = {name: value for name, value in self.config.items() if name not in {"rounds", "classes", "class_weight"}}
         task = {"objective": "binary", "metric": "binary_logloss"}
         if classes > 2:
             task = {"objective": "multiclass", "metric": "multi_logloss", "num_class": str(classes)}

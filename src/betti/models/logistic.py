@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from betti.models import ModelRegistry, _checks, _files
+from betti.models import ModelRegistry, _checks, _files, _weights
 from betti.models._protocol import BaseModel, PredictionOutput, TrainingMetrics
 from betti.training.scores import Course, scores, softmax, training_metrics
 
@@ -21,11 +21,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from betti.models._checks import Bounds
     from betti.models._protocol import Inputs, Spans
 
 __all__ = ["Logistic"]
 
-BOUNDS = {"C": (1e-8, 1e8), "max_iter": (1, 1e6), "tolerance": (1e-12, 1)}
+BOUNDS: Bounds = {"C": (1e-8, 1e8), "max_iter": (1, 1e6), "tolerance": (1e-12, 1), **_weights.BOUNDS}
 COEFFICIENTS = "coefficients.safetensors"
 
 
@@ -69,6 +70,7 @@ class Logistic(BaseModel):
             "C": 1.0,  # inverse strength of the penalty
             "max_iter": 1000,
             "tolerance": 1e-4,
+            "class_weight": None,  # balanced gives every class the same total weight
             "seed": 7,  # L-BFGS draws nothing; every model has one
             "classes": 0,
         }
@@ -89,10 +91,11 @@ class Logistic(BaseModel):
         began = time.perf_counter()
         self.config = _checks.configured(self, config, BOUNDS)
         data = _checks.training(self, X_train, y_train, X_val, y_val, sample_weights, self.config["classes"])
+        weights = _weights.row_weights(data, self.config.get("class_weight"))
         regression = LogisticRegression(
             C=self.config["C"], max_iter=self.config["max_iter"], tol=self.config["tolerance"]
         )
-        regression.fit(np.asarray(data.X, dtype="float64"), data.y, sample_weight=data.weights)
+        regression.fit(np.asarray(data.X, dtype="float64"), data.y, sample_weight=weights.train)
         self._fitted = _Fitted(*_per_class(regression.coef_, regression.intercept_), regression.classes_, data.classes)
 
         train = scores(data.y, self._probabilities(data.X), data.weights)

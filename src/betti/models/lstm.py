@@ -10,14 +10,13 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from betti.errors import BrokenArtifact
-from betti.models import ModelRegistry, _checks, _files
+from betti.models import ModelRegistry, _checks, _files, _weights
 from betti.models._protocol import BaseModel, PredictionOutput, TrainingMetrics
-from betti.nn.losses import weighted_cross_entropy
+from betti.nn import losses
 from betti.nn.recurrent import ClassificationHead
 from betti.training import loop
 from betti.training.device import resolve
@@ -27,13 +26,15 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    import numpy as np
     from numpy.typing import NDArray
 
+    from betti.models._checks import Bounds
     from betti.models._protocol import Inputs, Spans
 
 __all__ = ["Lstm", "LstmNetwork"]
 
-BOUNDS = {
+BOUNDS: Bounds = {
     "hidden": (1, 1e5),
     "layers": (1, 100),
     "dropout": (0, 0.95),
@@ -43,6 +44,8 @@ BOUNDS = {
     "batch_size": (2, 1e7),
     "learning_rate": (1e-9, 10),
     "clip": (1e-9, 1e9),
+    **_weights.BOUNDS,
+    **losses.BOUNDS,
 }
 NETWORK = "network.safetensors"
 
@@ -87,6 +90,7 @@ class Lstm(BaseModel):
     def __init__(self, config: Mapping[str, Any] | None = None) -> None:
         super().__init__(config)
         _checks.ranges(type(self).__name__, self.config, BOUNDS)
+        losses.chosen(type(self).__name__, self.config)  # refuses here what `fit` would refuse
         self._fitted: _Fitted | None = None
 
     @property
@@ -120,6 +124,9 @@ class Lstm(BaseModel):
             "clip": 1.0,
             "warmup_epochs": 5,
             "min_delta": 1e-4,
+            "loss": None,  # cross_entropy, which None is, or focal
+            "focal_gamma": None,  # of the focal loss, which has 2 without it
+            "class_weight": None,  # balanced gives every class the same total weight
             "device": "auto",  # auto, cpu or cuda
             "seed": 7,
             "classes": 0,
@@ -148,13 +155,14 @@ class Lstm(BaseModel):
         _, length, features = data.X.shape
         # The windows that came are what was trained on, whatever was configured to cut them.
         self.config["length"] = length
+        weights = _weights.row_weights(data, self.config.get("class_weight"))
         valid = None
         if data.X_val is not None and data.y_val is not None:
-            valid = loop.Examples(data.X_val, data.y_val, np.ones(len(data.y_val)))
+            valid = loop.Examples(data.X_val, data.y_val, weights.valid)
         outcome = loop.train(
             lambda: self._network(features, data.classes),
-            weighted_cross_entropy,
-            loop.Examples(data.X, data.y, data.weights),
+            losses.chosen(type(self).__name__, self.config),
+            loop.Examples(data.X, data.y, weights.train),
             valid,
             loop.Settings.of(self.config),
             device,

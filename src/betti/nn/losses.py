@@ -1,19 +1,29 @@
 """Losses that several models share. A loss takes outputs, targets and row weights, and gives one value per row.
 
-Rows are averaged by the training loop, which knows how many rows an epoch has. What does not belong here: balancing
-several losses against each other.
+`LOSSES` has those of classifiers by name: a model has the knobs in `BOUNDS` and asks `chosen`. Rows are averaged by the
+training loop, which knows how many rows an epoch has. What does not belong here: balancing several losses against each
+other, and class weights (`betti.models._weights`), which come in with the row weights.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
 
+import torch
 from torch.nn import functional
 
+from betti.errors import BadModelInput
+
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from torch import Tensor
 
-__all__ = ["weighted_cross_entropy"]
+__all__ = ["BOUNDS", "LOSSES", "CrossEntropy", "Focal", "Loss", "chosen", "weighted_cross_entropy"]
+
+DEFAULT = "cross_entropy"
 
 
 def weighted_cross_entropy(logits: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
@@ -33,3 +43,68 @@ def weighted_cross_entropy(logits: Tensor, targets: Tensor, weights: Tensor) -> 
     [693.0, 1386.0]
     """
     return weights * functional.cross_entropy(logits, targets, reduction="none")
+
+
+@dataclass(frozen=True)
+class Loss(ABC):
+    """A classifier's loss; its fields are its knobs, named as in a model's configuration."""
+
+    @abstractmethod
+    def __call__(self, logits: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
+        """(B, classes) logits, (B,) int64 classes and (B,) row weights to (B,) values, not averaged."""
+
+
+@dataclass(frozen=True)
+class CrossEntropy(Loss):
+    """`weighted_cross_entropy`."""
+
+    def __call__(self, logits: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
+        """As `weighted_cross_entropy`."""
+        return weighted_cross_entropy(logits, targets, weights)
+
+
+@dataclass(frozen=True)
+class Focal(Loss):
+    """Cross-entropy that forgets rows which are already right: -a (1 - p)^gamma log p, p that of the true class.
+
+    Lin et al. 2017, "Focal loss for dense object detection", equation 5, with the softmax in the sigmoid's place; the
+    row weight is its alpha. Gamma 0 is cross-entropy; the paper found 2 best.
+    """
+
+    focal_gamma: float = 2.0
+
+    def __call__(self, logits: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
+        """Focal loss per row, in nats before the factor.
+
+        >>> even = torch.zeros(1, 2)
+        >>> float(Focal(2.0)(even, torch.tensor([0]), torch.ones(1)) / torch.tensor(2.0).log())
+        0.25
+        """
+        true = targets[:, None] == torch.arange(logits.shape[1], device=logits.device)
+        # log(1 - p) from the other classes' logits: 1 - p itself rounds to 0 for a sure row, and there the power has
+        # an infinite slope where gamma < 1.
+        rest = logits.masked_fill(true, -torch.inf).logsumexp(dim=1) - logits.logsumexp(dim=1)
+        entropy = functional.cross_entropy(logits, targets, reduction="none")
+        return weights * ((self.focal_gamma * rest).exp() * entropy)
+
+
+LOSSES: dict[str, type[Loss]] = {DEFAULT: CrossEntropy, "focal": Focal}
+# What the knobs of losses take, for a model's own BOUNDS.
+BOUNDS: dict[str, tuple[float, float] | tuple[str, ...]] = {"loss": tuple(LOSSES), "focal_gamma": (0.0, 10.0)}
+
+
+def chosen(model: str, config: Mapping[str, Any]) -> Loss:
+    """The loss that a configuration names by `loss`, with its knobs; cross-entropy where it names none.
+
+    Raises:
+        BadModelInput: a knob of another loss is set, which would do nothing.
+
+    >>> chosen("Lstm", {"loss": "focal", "focal_gamma": 1.5})
+    Focal(focal_gamma=1.5)
+    """
+    name = config.get("loss", DEFAULT)
+    own = {field.name for field in fields(LOSSES[name])}
+    stray = [f"{knob} = {config[knob]!r}" for knob in BOUNDS if knob in config and knob not in {*own, "loss"}]
+    if stray:
+        raise BadModelInput(model, f"{', '.join(stray)} with the loss {name}", "Leave it out, or change `loss`")
+    return LOSSES[name](**{knob: config[knob] for knob in own if knob in config})

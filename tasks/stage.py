@@ -118,8 +118,7 @@ def _show(outcome: Outcome, context: Context, looked: list[Found]) -> None:
         create_table_artifact(
             key=f"expectations-{slug}",
             table=[one.model_dump() for one in found.expectations],
-            description=f"**{found.name}**: {found.rows:,} rows, {len(found.expectations)} expectations, all met. "
-            f"Drifted since the accepted run: {', '.join(found.moved) or 'nothing'}",
+            description=_told(found),
         )
     table = [asdict(row) for row in lineage.rows(context.workspace.root, outcome.entries)]
     create_table_artifact(
@@ -132,6 +131,16 @@ def _show(outcome: Outcome, context: Context, looked: list[Found]) -> None:
         resource={"prefect.resource.id": f"betti.stage.{outcome.stage}"},
         payload={"seconds": outcome.seconds, "outs": {r["path"]: r["md5"] for r in table if r["kind"] == "out"}},
     )
+
+
+def _told(found: Found) -> str:
+    """What a suite found, in a line."""
+    unmet = [one.rule for one in found.expectations if not one.success]
+    words = f"**{found.name}**: {found.rows:,} rows, {len(found.expectations)} expectations"
+    words += f", not met: {'; '.join(unmet)}." if unmet else ", all met."
+    if found.drifted is None:
+        return words
+    return f"{words} Drifted since the accepted run: {', '.join(found.moved) or 'nothing'}."
 
 
 class _Progress:

@@ -11,12 +11,13 @@ import importlib
 import inspect
 import json
 from dataclasses import dataclass, fields
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from betti import catalog, io, parts, progress, schemas
 from betti import params as _params
-from betti.errors import MissingArtifact, UnknownName
+from betti.errors import BadParam, MissingArtifact, UnknownName
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -107,6 +108,8 @@ def check(params: _params.Params, stage: Stage, item: str | None, root: Path) ->
             from betti import context
 
             context.check(values["context_files"])
+    elif stage.name == "validate":
+        _check_validation(values)
     elif stage.name == "features":
         family = values.pop("family")
         _knobs.checked(features.FOLDER.load(family).compute, values, f"features.{family}")
@@ -122,6 +125,19 @@ def check(params: _params.Params, stage: Stage, item: str | None, root: Path) ->
         _knobs.checked(splits.FOLDER.load(scheme).split, values, "split")
     elif stage.name == "train":
         models.ModelRegistry.create(values["model"], values["config"])
+
+
+def _check_validation(values: dict[str, Any]) -> None:
+    from betti.expectations._calendars import ALWAYS
+    from betti.sessions import ExchangeSessions
+
+    for calendar in values["calendars"].values():
+        if calendar != ALWAYS:
+            ExchangeSessions(calendar)
+    if values["accepted"] is not None and datetime.fromisoformat(values["accepted"]) > datetime.fromisoformat(
+        values["until"]
+    ):
+        raise BadParam("accepted", values["accepted"], f"it lies after until, {values['until']}", _params.ASOF)
 
 
 def run(root: Path, stage_name: str, item: str | None) -> None:

@@ -219,6 +219,10 @@ def load(root: Path) -> Params:
     for symbol in params.evaluate.trade_symbols:
         if symbol not in params.ingest.symbols:
             raise UnknownName("symbol in params.yaml evaluate.trade_symbols:", symbol, params.ingest.symbols)
+    made = {f"{symbol}@{interval}" for symbol in params.ingest.symbols for interval in params.ingest.resample}
+    for symbol in params.validation.calendars:
+        if symbol not in {*params.ingest.symbols, *made}:
+            raise UnknownName("symbol in params.yaml validate.calendars:", symbol, {*params.ingest.symbols, *made})
     for name, run in params.runs.items():
         for word, known in (("set", params.sets), ("target", params.targets)):
             if getattr(run, word) not in known:
@@ -267,7 +271,9 @@ def clock(root: Path, name: str) -> str | None:
     """
     raw = _yaml(root / ASOF)
     value = raw.get(name) if isinstance(raw, Mapping) else None
-    if value is None and name == "accepted":
+    if value is None and name == "accepted" and isinstance(raw, Mapping):
+        if name not in raw:
+            raise _no_time(name, value, "null, or the open time of the last bar that was accepted: write that line")
         return None
     if not isinstance(value, str):
         raise _no_time(name, value, "a UTC time in quotes, such as '2018-12-31T00:00:00+00:00'")

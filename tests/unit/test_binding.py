@@ -35,6 +35,17 @@ def change(root: Path, **blocks: object) -> None:
 # --- what is asked for
 
 
+def test_a_calendar_nobody_knows_and_a_future_that_was_accepted_are_refused(root):
+    pytest.importorskip("exchange_calendars", reason="pip install 'betti[calendars]'")
+    stage, known = catalog.stage("validate"), params.load(root)
+    change(root, validate={**known.validation.model_dump(), "calendars": {"SP500": "XNYZ"}})
+    with pytest.raises(UnknownName, match="unknown calendar 'XNYZ'"):
+        binding.check(params.load(root), stage, None, root)
+    (root / "asof.yaml").write_text("until: '2018-12-31T00:00:00+00:00'\naccepted: '2019-12-31T00:00:00+00:00'\n")
+    with pytest.raises(BadParam, match="lies after until"):
+        binding.check(known, stage, None, root)
+
+
 @pytest.mark.parametrize(
     ("stage", "item", "said"),
     [

@@ -32,6 +32,8 @@ KNOBS = {
 def repository(folder: Path, bars: pd.DataFrame, accepted: str | None = None, **knobs: object) -> Path:
     """A repository whose ingest has left these bars."""
     raw = yaml.safe_load((REPOSITORY / "params.yaml").read_text())
+    raw["ingest"]["symbols"] = sorted(bars["symbol"].unique().tolist())
+    raw["evaluate"]["trade_symbols"] = []
     (folder / "params.yaml").write_text(yaml.safe_dump({**raw, "validate": {**KNOBS, **knobs}}))
     (folder / "asof.yaml").write_text(yaml.safe_dump({"until": UNTIL, "accepted": accepted}))
     io.write_parts(folder / "data/1_bars", bars, BARS)
@@ -132,9 +134,24 @@ def test_it_stops_the_run_where_the_knob_says_so(tmp_path):
     assert not (root / "data/2_clean").exists()
 
 
-def test_a_single_new_day_is_compared_together_with_the_days_before_it(tmp_path):
+def test_what_was_accepted_is_not_told_again(tmp_path):
+    """The night it stops, `betti accept`, and the nights after it."""
+    bars = thousandfold(random_bars(1000), 930)
+    first, stop = str(bars["timestamp"].iloc[929]), {"psi_warn": 0.25, "psi_stop": 1.0}
+    for last, accepted, stops in ((960, first, True), (961, first, True), (961, "961", False), (975, "961", False)):
+        known = first if accepted == first else str(bars["timestamp"].iloc[960])
+        root = repository(tmp_path, bars.iloc[:last], known, drift={**KNOBS["drift"], **stop})
+        if stops:
+            with pytest.raises(Drifted, match="betti accept"):
+                binding.run(root, "validate", None)
+        else:
+            binding.run(root, "validate", None)
+            assert left(root)[2].summary.moved == []
+
+
+def test_a_few_new_days_are_compared_together_with_the_days_before_them(tmp_path):
     bars = random_bars(1000)
-    root = repository(tmp_path, thousandfold(bars, 930), str(bars["timestamp"].iloc[998]))
+    root = repository(tmp_path, thousandfold(bars, 970), str(bars["timestamp"].iloc[969]))
     binding.run(root, "validate", None)
     assert [moved.column for moved in left(root)[2].summary.moved] == ["AAA volume"]
 

@@ -146,6 +146,18 @@ def test_an_absent_file_says_so(tmp_path):
         params.load(tmp_path)
 
 
+def test_a_calendar_names_a_symbol_that_there_is(shipped, load):
+    load(changed(shipped, "validate.calendars", {"SP500": "XNYS"}))
+    with pytest.raises(UnknownName, match="'SPX'; did you mean 'SP500'"):
+        load(changed(shipped, "validate.calendars", {"SPX": "XNYS"}))
+
+
+def test_an_absent_line_of_the_clock_is_asked_for(tmp_path):
+    (tmp_path / "asof.yaml").write_text("until: '2018-12-31T00:00:00+00:00'\n")
+    with pytest.raises(BadParam, match="accepted = None: it takes null, or"):
+        params.clock(tmp_path, "accepted")
+
+
 def test_blocks_are_what_stages_take(shipped):
     loaded = params.load(REPOSITORY)
     assert params.block(loaded, catalog.stage("features"), "technical") == shipped["features"]["technical"]

@@ -113,10 +113,31 @@ class Context:
             released, chain = self._chains[kind]
             whole.update(f"{kind}:{'absent' if getattr(self, kind) is None else ''}\0".encode())
             whole.update(chain[int(np.searchsorted(released, moment, side="left"))])
-        events = None if self.policy is None else _tables.known(self.policy, pd.Timestamp(moment, unit="us", tz="UTC"))
-        if events is not None:
-            _tables.feed(whole, events, POLICY)
+        if self.policy is not None:
+            whole.update(self._events_known(int(np.searchsorted(self._turns, moment, side="left"))))
         return whole.hexdigest()
+
+    @cached_property
+    def _turns(self) -> NDArray[np.int64]:
+        """When what is known of policy events changes: at their release, and when they are scheduled."""
+        assert self.policy is not None
+        both = pd.concat([self.policy["released"], self.policy["scheduled_since"]]).dropna()
+        return np.unique(_times.microseconds(both))
+
+    def _events_known(self, turns: int) -> bytes:
+        """A hash of what is known of policy events after so many turns; nights are many and turns few."""
+        if turns not in self._remembered:
+            assert self.policy is not None
+            after = self._turns[turns - 1] + 1 if turns else np.iinfo(np.int64).min // 2**12
+            hashed = hashlib.blake2b(digest_size=16)
+            known = _tables.known(self.policy, pd.Timestamp(int(after), unit="us", tz="UTC"))
+            _tables.feed(hashed, known, POLICY)
+            self._remembered[turns] = hashed.digest()
+        return self._remembered[turns]
+
+    @cached_property
+    def _remembered(self) -> dict[int, bytes]:
+        return {}
 
     @cached_property
     def _chains(self) -> dict[str, tuple[NDArray[np.int64], list[bytes]]]:
@@ -168,10 +189,10 @@ def check(block: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
     for kind, files in block.items():
         module = FOLDER.load(kind)
         for file in files:
-            options = {name: value for name, value in file.items() if name != "path"}
-            _knobs.checked(module.read, options, f"ingest.context_files.{kind}")
             if not isinstance(file.get("path"), str):
                 raise BadParam(f"ingest.context_files.{kind}", dict(file), "each entry takes a path, and options")
+            options = {name: value for name, value in file.items() if name != "path"}
+            _knobs.checked(module.read, options, f"ingest.context_files.{kind}")
 
 
 def gathered(block: Mapping[str, Sequence[Mapping[str, Any]]]) -> Context:

@@ -54,7 +54,7 @@ class Drifted(BadInput):
         self.name, self.columns = name, tuple(columns)
         super().__init__(
             f"{name}: {len(columns)} columns moved too far since the accepted run ({worst}). "
-            "Look at their source first; if the market moved, accept the new distributions or raise the stop"
+            "Look at their source first; if the market moved, `betti accept`, or raise the stop in validate.drift"
         )
 
 

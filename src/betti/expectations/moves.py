@@ -65,7 +65,7 @@ class Moves:
         self._accepted, self._stride = accepted, max(1, rows // KEPT)
         self._earlier: list[pd.DataFrame] = []
         self._since: list[pd.DataFrame] = []
-        self._last = pd.DataFrame()
+        self._last = self._before = pd.DataFrame()
         self._seen = 0
 
     def add(self, stretch: Stretch) -> None:
@@ -77,9 +77,13 @@ class Moves:
         self._earlier.append(found[known & place])
         self._since.append(found[~known])
         self._last = pd.concat([self._last, found.tail(LEAST)]).tail(LEAST)
+        self._before = pd.concat([self._before, found[known].tail(LEAST)]).tail(LEAST)
 
     def compared(self, symbol: str, limits: Limits, confidence: float) -> pd.DataFrame:
         """How the bars since differ from those before, as `drift.drift` says it; columns are named `SYMBOL move`.
+
+        Where few have come since, the last `LEAST` bars stand for them. What the `LEAST` bars up to the accepted one
+        showed already was accepted with them, and is not told again.
 
         Args:
             symbol: the symbol.
@@ -87,7 +91,16 @@ class Moves:
             confidence: that none of the symbol's quantities is spoken of by chance.
         """
         since = pd.concat(self._since)
-        now = since if len(since) >= LEAST else self._last
+        if len(since) >= LEAST:
+            return self._against(since, symbol, limits, confidence)
+        found = self._against(self._last, symbol, limits, confidence)
+        if len(self._before):
+            stood = self._against(self._before, symbol, limits, confidence)["level"]
+            found["level"] = found["level"].where(found["level"] != stood, "")
+        return found
+
+    def _against(self, now: pd.DataFrame, symbol: str, limits: Limits, confidence: float) -> pd.DataFrame:
+        """How these bars differ from those before the first of them."""
         earlier = pd.concat(self._earlier)
         earlier = earlier[earlier["timestamp"] < now["timestamp"].iloc[0]]
         named = {name: f"{symbol} {name}" for name in COLUMNS}

@@ -23,7 +23,7 @@ FLAGS = {
     "jumps": "a close-to-close move beyond validate.jump, in log units",
     "missing_volume": "no volume is given",
     "off_grid": "the bar opens where others do not; value: seconds to the nearest usual opening",
-    "repeated_bars": "a block of bars that occurred before, bar for bar; value: its length",
+    "repeated_bars": "a block that occurred before, bar for bar, within about a million bars; value: its length",
     "spikes": "a close far from both its neighbours, which agree; value: log distance",
     "split_like": "the price goes on near a split's ratio; value: the factor",
     "stale_opens": "a stretch whose opens repeat the close before; value: its length",

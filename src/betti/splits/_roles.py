@@ -30,7 +30,7 @@ __all__ = ["Embargo", "Fold", "Spans", "folds_table"]
 TRAIN, VALID, TEST, PURGED, EMBARGOED, UNUSED = range(len(ROLES))
 
 # A time, not a number of rows.
-Embargo = Annotated[str, Field(pattern=r"^\d+(min|h|D)$")]
+Embargo = Annotated[str, Field(pattern=r"^\d{1,5}(min|h|D)$")]
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import html
 from typing import TYPE_CHECKING
 
-from betti import catalog, expected, io
+from betti import binding, catalog, expected, io, params
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,9 +37,19 @@ def held(root: Path, name: str) -> Found | None:
 
 
 def index(root: Path) -> Path:
-    """Write the page that lists the data docs: the bars' first, then those of all other tables."""
+    """Write the page that lists the data docs, the bars' first; pages of items that are declared no more go."""
+    declared = params.load(root)
+    wanted = {
+        f"{artifact.name}-{item}.html"
+        for stage in catalog.STAGES.values()
+        for artifact in binding.outs(stage)
+        for item in params.items(declared, stage)
+    }
+    for file in (root / DOCS).glob("*.html"):
+        if file.name not in wanted:
+            io.remove(file)
     bars = sorted(catalog.artifact("validation").at(root).glob("*.html"), reverse=True)
-    others = sorted(file for file in (root / DOCS).glob("*.html") if file.name != "index.html")
+    others = sorted((root / DOCS).glob("*.html"))
     lines = [f'<li><a href="../validation/{file.name}">bars: {_words(file)}</a></li>' for file in bars]
     lines += [f'<li><a href="{html.escape(file.name)}">{_words(file)}</a></li>' for file in others]
     style = "body { font: 15px/1.6 system-ui, sans-serif; margin: 2rem auto; max-width: 50rem; color: #1c2733; }"

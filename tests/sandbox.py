@@ -78,8 +78,9 @@ class Sandbox:
         return Sandbox(target, {key: value.replace(old, new) for key, value in self.environment.items()})
 
     def outs(self) -> dict[str, str]:
-        """Every tracked byte of data/: path -> hash. index.html carries seconds, and DVC does not track it."""
-        files = sorted(f for f in (self.root / "data").rglob("*") if f.is_file() and ".tmp" not in f.parts)
+        """Every tracked byte of data/: path -> hash. DVC tracks neither index.html, with its seconds, nor the data docs."""
+        untracked = {".tmp", "docs"}
+        files = sorted(f for f in (self.root / "data").rglob("*") if f.is_file() and not untracked & {*f.parts})
         return {
             str(f.relative_to(self.root)): hashlib.sha256(f.read_bytes()).hexdigest()
             for f in files

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import _thread
 import os
-import threading
 import signal
+import threading
 import time
 from collections.abc import Callable
 

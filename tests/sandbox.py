@@ -78,7 +78,7 @@ class Sandbox:
         return Sandbox(target, {key: value.replace(old, new) for key, value in self.environment.items()})
 
     def outs(self) -> dict[str, str]:
-        """Every tracked byte of data/: path -> hash. index.html has seconds in it; DVC tracks neither it nor the docs."""
+        """Every tracked byte of data/: path -> hash; not index.html, which has seconds in it, nor the data docs."""
         untracked = {".tmp", "docs"}
         files = sorted(f for f in (self.root / "data").rglob("*") if f.is_file() and not untracked & {*f.parts})
         return {

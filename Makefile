@@ -29,7 +29,8 @@ run: setup  ## bars to a verdict and an HTML report, on the built-in sample
 	@$(BIN)/betti run
 
 test: setup  ## the whole suite, fast tests first
-	@$(BIN)/pytest tests/unit tests/contract tests/flow
+	@$(BIN)/pytest tests/unit tests/contract --numprocesses auto --dist loadfile
+	@$(BIN)/pytest tests/flow
 
 unit: setup  ## the fast tests alone
 	@$(BIN)/pytest tests/unit -x -q

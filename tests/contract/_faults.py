@@ -144,7 +144,7 @@ class Workspace:
 
     def until(self, last: pd.Timestamp) -> None:
         """Set the clock."""
-        (self.root / "asof.yaml").write_text(f'until: "{last.isoformat()}"\n')
+        (self.root / "asof.yaml").write_text(f'until: "{last.isoformat()}"\naccepted: null\n')
 
 
 def laid_out(

@@ -36,7 +36,7 @@ def root(tmp_path):
     ("before", "moves"), [("2018-12-31T00:00:00+00:00", True), ("2100-01-01T00:00:00+00:00", False)]
 )
 def test_asof_moves_forward_only(root, before: str, moves: bool):
-    (root / "asof.yaml").write_text(f'until: "{before}"\n')
+    (root / "asof.yaml").write_text(f'until: "{before}"\naccepted: null\n')
     said = clock.advance(root, complete=True)
     assert said == params.until(root)
     assert (said != before) == moves

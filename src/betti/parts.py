@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CodeEdited", "Recipe", "broken", "build", "prune", "versions"]
 
+DAY = 86_400_000_000  # microseconds
 LIBRARIES = (
     *("numpy", "numba", "pandas", "pyarrow", "scipy", "scikit-learn", "ta", "giotto-tda", "giotto-ph"),
     *("exchange-calendars", "tzdata", "vaderSentiment"),
@@ -175,7 +176,7 @@ def _jobs(symbol: str, bars: pd.DataFrame, recipe: Recipe, base: bytes) -> list[
 
     names = io.periods(bars["timestamp"]).to_numpy(dtype=object)
     rows, stamps = _rows(bars), bars["timestamp"]
-    days = stamps.dt.floor("D").to_numpy()
+    days = stamps.dt.as_unit("us").astype("int64").to_numpy() // DAY  # with a zone, pandas would make objects of them
     midnights = np.flatnonzero(np.r_[False, days[1:] != days[:-1]])
     starts = np.flatnonzero(np.r_[True, names[1:] != names[:-1]])
     ends = np.r_[starts[1:], len(names)]

@@ -7,18 +7,17 @@ What does not belong here: the suites (`betti.expectations`), and showing a run 
 from __future__ import annotations
 
 import html
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from betti import binding, catalog, expected, io, params
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from betti.expected import Found
 
 __all__ = ["INDEX", "held", "index"]
 
-DOCS = "data/9_reports/docs"
+DOCS = (Path(catalog.artifact("report").path).parent / "docs").as_posix()
 INDEX = f"{DOCS}/index.html"
 
 

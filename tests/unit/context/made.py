@@ -1,15 +1,11 @@
-"""Small context tables for tests, and where the recorded ones lie."""
+"""Small context tables for tests."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import pytest
-
-from tests.unit.sources.files import MARKET
 
 NAN = float("nan")
 
@@ -61,11 +57,3 @@ def macro(*rows: tuple[str, str, str, float] | tuple[str, str, str, float, float
 def bars(opens: pd.DatetimeIndex, symbol: str = "AAA") -> pd.DataFrame:
     """Bars that open at these times; their prices do not matter here."""
     return pd.DataFrame({"timestamp": opens.as_unit("us"), "symbol": symbol, "close": 1.0})
-
-
-def recorded(name: str) -> Path:
-    """One of the recorded context files; the test skips where it is not there."""
-    path = MARKET / "context" / name
-    if not path.is_file():
-        pytest.skip(f"{path} is not there: set BETTI_SHARED_DATA to where the market data lie")
-    return path

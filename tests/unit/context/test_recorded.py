@@ -8,7 +8,8 @@ import pytest
 
 from betti import context, counts, features
 from betti.context import Context
-from tests.unit.context.made import bars, recorded
+from tests.unit.context.made import bars
+from tests.unit.sources.files import recorded
 
 pytest.importorskip("vaderSentiment", reason="the tone of headlines: pip install betti[context]")
 
@@ -17,9 +18,11 @@ pytest.importorskip("vaderSentiment", reason="the tone of headlines: pip install
 def whole() -> Context:
     policy = {"notice_days": 150, "unscheduled": ("2020-03-03", "2020-03-15"), "time_of_day": "14:00"}
     return Context(
-        context.read("headlines", [(recorded("news_headlines.parquet"), {})]),
-        context.read("policy", [(recorded("fomc_dates.parquet"), policy)]),
-        context.read("macro", [(recorded("macro_series.parquet"), {}), (recorded("us_cpi_releases.parquet"), {})]),
+        context.read("headlines", [(recorded("context/news_headlines.parquet"), {})]),
+        context.read("policy", [(recorded("context/fomc_dates.parquet"), policy)]),
+        context.read(
+            "macro", [(recorded("context/macro_series.parquet"), {}), (recorded("context/us_cpi_releases.parquet"), {})]
+        ),
     )
 
 
@@ -31,7 +34,7 @@ def at_close(whole: Context, opens: pd.DatetimeIndex, **knobs: object) -> pd.Dat
 def test_every_row_goes_through(whole: Context) -> None:
     assert whole.headlines is not None and whole.policy is not None and whole.macro is not None
     assert (len(whole.headlines), len(whole.policy), len(whole.macro)) == (35482, 223, 49163)
-    read = context.read("macro", [(recorded("macro_series.parquet"), {})])
+    read = context.read("macro", [(recorded("context/macro_series.parquet"), {})])
     assert counts.of(read) == {"rows": 50271, "empty": 1201, "repeated": 0, "lagged": 49070}
 
 

@@ -32,3 +32,11 @@ def assert_bars(bars: pd.DataFrame, symbol: str, rows: int) -> None:
     assert len(bars) == rows
     assert bars["timestamp"].is_monotonic_increasing
     assert all(bars[name].dtype == "float64" for name in bars.columns[2:])
+
+
+def recorded(name: str) -> Path:
+    """One of the recorded files; the test skips where it is not there."""
+    path = MARKET / name
+    if not path.is_file():
+        pytest.skip(f"{path} is not there: set BETTI_SHARED_DATA to where the market data lie")
+    return path

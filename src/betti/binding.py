@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from betti import catalog, io, parts, progress, schemas
 from betti import params as _params
 from betti.errors import BadParam, MissingArtifact, UnknownName
+from betti.history import History
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -224,7 +225,9 @@ def _maker(artifact: Artifact) -> str:
 def _write_slices(stage: Stage, item: str | None, sliced: Slices, values: dict[str, Any], root: Path) -> None:
     """Compute the parts that are not cached, and copy all of them out."""
     compute, artifact = function(stage), outs(stage)[0]
-    bars = read(catalog.artifact("clean"), root)
+    clean = catalog.artifact("clean")
+    if not clean.at(root).exists():
+        raise MissingArtifact(clean.name, clean.at(root), _maker(clean))
     context = read(catalog.artifact("context"), root) if sliced.takes_context else None
     beside = (context,) if len(inputs(stage)) > 1 else ()
     recipe = parts.Recipe(
@@ -237,7 +240,7 @@ def _write_slices(stage: Stage, item: str | None, sliced: Slices, values: dict[s
         what=f"{stage.name}@{item}",
         context=context,
     )
-    io.copy_parts(artifact.at(root, item), parts.build(bars, recipe, root / PARTS_CACHE))
+    io.copy_parts(artifact.at(root, item), parts.build(History.at(clean.at(root)), recipe, root / PARTS_CACHE))
 
 
 def _write(stage: Stage, item: str | None, value: Any, root: Path) -> None:

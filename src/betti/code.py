@@ -42,9 +42,18 @@ def edited(*modules: str) -> bool:
     Args:
         *modules: look at their closure alone; without any, at the whole package.
     """
-    now = _files()
-    files = set(closure(*modules).values()) if modules else now.keys() | _AT_START.keys()
-    return any(now.get(file) != _AT_START.get(file) for file in files)
+    if modules:
+        return any(_facts(file) != _AT_START.get(file) for file in closure(*modules).values())
+    return _files() != _AT_START
+
+
+def _facts(file: Path) -> tuple[int, int] | None:
+    """Size and time of change, or nothing where there is no such file any more."""
+    try:
+        found = file.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_size, found.st_mtime_ns
 
 
 @cache

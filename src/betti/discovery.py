@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -33,7 +34,10 @@ class Folder:
         """Every part's name, sorted; `helpers` and modules that start with an underscore are not parts."""
         path = importlib.import_module(self.package).__path__
         found = (module.name for module in pkgutil.iter_modules(path))
-        return tuple(sorted(name for name in found if not name.startswith("_") and name not in self.helpers))
+        return tuple(sorted(name for name in found if self._is_part(name)))
+
+    def _is_part(self, name: str) -> bool:
+        return not name.startswith("_") and name not in self.helpers
 
     def load(self, name: str) -> ModuleType:
         """Import one part.
@@ -42,10 +46,12 @@ class Folder:
             UnknownName: no file of that name.
             PartUnavailable: the file is there and does not import; the cause is kept.
         """
-        if name not in self.names():
+        whole = f"{self.package}.{name}"
+        imported = whole in sys.modules and self._is_part(name)  # then the folder need not be listed
+        if not imported and name not in self.names():
             raise UnknownName(self.kind, name, self.names())
         try:
-            return importlib.import_module(f"{self.package}.{name}")
+            return importlib.import_module(whole)
         except Exception as cause:  # whatever a file does while it is imported, the list stays
             raise PartUnavailable(self.kind, name, cause) from cause
 

@@ -7,9 +7,10 @@ A part's knobs ARE its function's keyword arguments: names, defaults and ranges 
 from __future__ import annotations
 
 import inspect
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from pydantic import ConfigDict, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from betti.errors import BadParam, UnknownName
 
@@ -55,14 +56,18 @@ def checked(function: Callable[..., Any], block: Mapping[str, Any], where: str) 
     for name in block:
         if name not in known:
             raise UnknownName(f"knob in params.yaml {where}:", name, known)
-    fields: dict[str, Any] = {
-        name: (_annotation(function, p), ... if p.default is inspect.Parameter.empty else p.default)
-        for name, p in known.items()
-    }
-    model = create_model("Knobs", __config__=ConfigDict(strict=False, extra="forbid", frozen=True), **fields)
     try:
-        values = model(**block)
+        values = _model(function)(**block)
     except ValidationError as error:
         name, value, message = problem(error)
         raise BadParam(f"{where}.{name}", value, message) from error
     return {name: getattr(values, name) for name in known}
+
+
+@cache  # a night asks for each function's knobs hundreds of times, and making a model takes milliseconds
+def _model(function: Callable[..., Any]) -> type[BaseModel]:
+    fields: dict[str, Any] = {
+        name: (_annotation(function, p), ... if p.default is inspect.Parameter.empty else p.default)
+        for name, p in accepted(function).items()
+    }
+    return create_model("Knobs", __config__=ConfigDict(strict=False, extra="forbid", frozen=True), **fields)

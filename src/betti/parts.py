@@ -20,20 +20,20 @@ from typing import TYPE_CHECKING, Any
 
 from betti import code, counts, io, progress
 from betti.errors import BettiError
-from betti.schemas import BARS, Schema
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     import pandas as pd
-    from numpy.typing import NDArray
 
     from betti.context import Context
+    from betti.history import History, Past
+    from betti.schemas import Schema
 
 __all__ = ["CodeEdited", "Recipe", "broken", "build", "prune", "versions"]
 
-DAY = 86_400_000_000  # microseconds
+OWN = ("betti.io", "betti.history", "betti.parts")
 LIBRARIES = (
     *("numpy", "numba", "pandas", "pyarrow", "scipy", "scikit-learn", "ta", "giotto-tda", "giotto-ph"),
     *("exchange-calendars", "tzdata", "vaderSentiment"),
@@ -89,44 +89,36 @@ def _base(recipe: Recipe) -> bytes:
     """What all parts of one recipe share: knobs, code, versions."""
     facts = (
         json.dumps(dict(recipe.knobs), sort_keys=True),
-        code.digest(*recipe.modules, "betti.io", "betti.parts"),
+        code.digest(*recipe.modules, *OWN),
         versions(),
     )
     return hashlib.blake2b("\0".join(facts).encode()).digest()
 
 
-def _rows(bars: pd.DataFrame) -> NDArray[Any]:
-    """The bars as bytes to hash: a row of times and every numeric column, in the schema's order, for each."""
-    import numpy as np
-
-    columns = [name for name in BARS.names[2:] if name in bars.columns]
-    times = bars["timestamp"].astype("int64").to_numpy(dtype="int64")
-    return np.column_stack([times.view("float64"), bars[columns].to_numpy(dtype="float64")])
-
-
-def build(bars: pd.DataFrame, recipe: Recipe, cache_folder: Path) -> dict[tuple[str, str], Path]:
+def build(history: History, recipe: Recipe, cache_folder: Path) -> dict[tuple[str, str], Path]:
     """Compute the parts that the cache lacks; returns every part's file, keyed (symbol, period).
 
     Args:
-        bars: clean bars of all symbols, columns as in `schemas.BARS`.
+        history: clean bars of all symbols.
         recipe: what to compute.
         cache_folder: where parts live.
     """
     cache_folder.mkdir(parents=True, exist_ok=True)
     base = _base(recipe)
-    plan = [
-        job
-        for symbol, rows in bars.groupby("symbol", sort=True)
-        for job in _jobs(str(symbol), rows.reset_index(drop=True), recipe, base)
-    ]
-    known = {file.name.partition("-")[0]: file for file in cache_folder.glob("*.parquet")}
+    plan = [job for past in history for job in _jobs(past, recipe, base)]
+    known = _known(cache_folder)
     files: dict[tuple[str, str], Path] = {}
     for job in progress.track(plan, recipe.what):
-        file = known.get(job.key)
+        file = known.get(job.key())
         if file is None or not _whole(file):
             file = _keep(_computed(job, recipe, known), job, recipe, cache_folder)
-        files[job.symbol, job.period] = file
+        files[job.past.symbol, job.period] = file
     return files
+
+
+def _known(cache_folder: Path) -> dict[str, Path]:
+    """Key -> file of every part that the cache holds; it holds thousands."""
+    return {file.name.partition("-")[0]: file for file in cache_folder.iterdir() if file.suffix == ".parquet"}
 
 
 def broken(cache_folder: Path) -> list[Path]:
@@ -144,90 +136,98 @@ def _whole(file: Path) -> bool:
 
 
 def _digest(file: Path) -> str:
-    return hashlib.blake2b(file.read_bytes(), digest_size=8).hexdigest()
+    # All parts are read again every night, and processors have SHA-256 built in: it takes half of BLAKE2's time.
+    return hashlib.sha256(file.read_bytes()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)
 class _Job:
-    """One part to be.
+    """One part to be: the bars from `start` up to `end`, and those from `low` up to `high` that they may depend on."""
 
-    Attributes:
-        symbol, period: which.
-        bars: its bars, after those it looks back on, before those it looks ahead to.
-        first, last: timestamps of its own bars.
-        start: how many of `bars` come before them.
-        key: the hash of all it depends on.
-        earlier: keys of the same part when there were fewer bars -> how many of `bars` there were, the most first.
-    """
-
-    symbol: str
+    past: Past
     period: str
-    bars: pd.DataFrame
-    first: pd.Timestamp
-    last: pd.Timestamp
+    low: int
     start: int
-    key: str
-    earlier: Mapping[str, int]
+    end: int
+    high: int
+    head: bytes
+    context: Context | None
+
+    def key(self) -> str:
+        """The hash of all that the part depends on."""
+        return self._key(self.high)
+
+    def earlier(self) -> Iterator[tuple[str, int]]:
+        """Keys of the same part when there were fewer bars, and how many there were, the most first."""
+        for night in reversed(self.past.nights.tolist()):
+            if self.start < night < self.high:
+                yield self._key(night), night
+
+    def _key(self, high: int) -> str:
+        """Whole days are hashed, so that it may name some bars more than the part reads."""
+        first, last = self.past.days(self.low, high)
+        whole = hashlib.blake2b(self.head, digest_size=20)
+        whole.update(b"".join(self.past.digests[first:last]))
+        if self.context is not None:
+            whole.update(self.context.stamp(self.past.times[self.low : high]).encode())
+        return whole.hexdigest()
 
 
-def _jobs(symbol: str, bars: pd.DataFrame, recipe: Recipe, base: bytes) -> list[_Job]:
-    """One job per period: its slice of bars with look-back and look-ahead, and its key."""
-    import numpy as np
-
-    names = io.periods(bars["timestamp"]).to_numpy(dtype=object)
-    rows, stamps = _rows(bars), bars["timestamp"]
-    days = stamps.dt.as_unit("us").astype("int64").to_numpy() // DAY  # with a zone, pandas would make objects of them
-    midnights = np.flatnonzero(np.r_[False, days[1:] != days[:-1]])
-    starts = np.flatnonzero(np.r_[True, names[1:] != names[:-1]])
-    ends = np.r_[starts[1:], len(names)]
-    jobs = []
-    for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
-        low, high = max(0, start - recipe.back), min(len(bars), end + recipe.ahead)
-        head = base + f"{symbol}|{names[start]}|{','.join(bars.columns)}".encode()
-        nights = midnights[(midnights > start) & (midnights < high)].tolist()
-        *earlier, key = _digests(head, rows, low, [*nights, high], recipe.context)
-        counts = {name: night - low for name, night in zip(reversed(earlier), reversed(nights), strict=True)}
-        own = stamps.iloc[start], stamps.iloc[end - 1]
-        jobs.append(_Job(symbol, names[start], bars.iloc[low:high], *own, start - low, key, counts))
+def _jobs(past: Past, recipe: Recipe, base: bytes) -> list[_Job]:
+    """One job per period: its own bars, and those that they look at."""
+    starts, names = _periods(past)
+    count, jobs = len(past.times), []
+    for start, end, name in zip(starts, [*starts[1:], count], names, strict=True):
+        head = base + f"{past.symbol}|{name}|{','.join(past.columns)}".encode()
+        low, high = max(0, start - recipe.back), min(count, end + recipe.ahead)
+        jobs.append(_Job(past, name, low, start, end, high, head, recipe.context))
     return jobs
 
 
-def _digests(head: bytes, rows: NDArray[Any], low: int, stops: list[int], context: Context | None) -> list[str]:
-    """The hash of `head`, the rows from `low` up to each stop, in ascending order, and what was known then."""
-    running, found = hashlib.blake2b(head, digest_size=20), []
-    times = rows[low : stops[-1], 0].copy().view("int64")
-    stamps = [""] * len(stops) if context is None else context.stamps(times, [stop - low for stop in stops])
-    for stop, stamp in zip(stops, stamps, strict=True):
-        running.update(rows[low:stop].tobytes())
-        whole = running.copy()
-        whole.update(stamp.encode())
-        found.append(whole.hexdigest())
-        low = stop
-    return found
+def _periods(past: Past) -> tuple[list[int], list[str]]:
+    """Where each period begins, and its name; days are asked, not bars."""
+    import numpy as np
+
+    mornings = np.append(0, past.nights[:-1])
+    names = io.period_names(past.times[mornings], daily=io.midnights(past.times))
+    fresh = np.flatnonzero(np.r_[True, names[1:] != names[:-1]])
+    return mornings[fresh].tolist(), names[fresh].tolist()
 
 
 def _computed(job: _Job, recipe: Recipe, known: Mapping[str, Path]) -> pd.DataFrame:
     """The part's table: continued from the latest earlier one that the cache holds, or all of it."""
     import pandas as pd
 
-    for key, bars_then in job.earlier.items():
-        stands = min(bars_then - recipe.ahead, len(job.bars)) - job.start  # own rows whose look-ahead was complete
-        file = known.get(key)
-        if stands < 1:
+    past = job.past
+    for key, bars_then in job.earlier():
+        stands = min(bars_then - recipe.ahead, job.end)  # rows before it had a complete look-ahead
+        if stands <= job.start:
             break
+        file = known.get(key)
         if file is None or not _whole(file):
             continue
-        last = job.bars["timestamp"].iloc[job.start + stands - 1]
         whole = io.read_part(file, recipe.schema)
-        before: pd.DataFrame = whole[whole["timestamp"] <= last]
-        if last >= job.last:
+        before: pd.DataFrame = whole[whole["timestamp"] < _stamp(past.times[stands - 1] + 1)]
+        if stands == job.end:
             return before
-        since = recipe.compute(job.bars.iloc[max(0, job.start + stands - recipe.back) :].reset_index(drop=True))
-        since = since[(since["timestamp"] > last) & (since["timestamp"] <= job.last)]
+        since = _rows_of(recipe, past, (max(job.low, stands - recipe.back), stands, job.end, job.high))
         return counts.attach(pd.concat([before, since]), counts.total([counts.of(before), counts.of(since)]))
-    table = recipe.compute(job.bars.reset_index(drop=True))
-    own: pd.DataFrame = table[(table["timestamp"] >= job.first) & (table["timestamp"] <= job.last)]
+    return _rows_of(recipe, past, (job.low, job.start, job.end, job.high))
+
+
+def _rows_of(recipe: Recipe, past: Past, places: tuple[int, int, int, int]) -> pd.DataFrame:
+    """What is computed of the bars from `start` up to `end`, looking at those from `low` up to `high`."""
+    low, start, end, high = places
+    table = recipe.compute(past.rows(low, high))
+    first, last = _stamp(past.times[start]), _stamp(past.times[end - 1])
+    own: pd.DataFrame = table[(table["timestamp"] >= first) & (table["timestamp"] <= last)]
     return own
+
+
+def _stamp(microseconds: int) -> pd.Timestamp:
+    import pandas as pd
+
+    return pd.Timestamp(int(microseconds), unit="us", tz="UTC")
 
 
 def _keep(table: pd.DataFrame, job: _Job, recipe: Recipe, cache_folder: Path) -> Path:
@@ -238,9 +238,9 @@ def _keep(table: pd.DataFrame, job: _Job, recipe: Recipe, cache_folder: Path) ->
     scratch.parent.mkdir(exist_ok=True)
     try:
         io.table_bytes_to(scratch, table, recipe.schema)
-        if code.edited(*recipe.modules, "betti.io", "betti.parts"):
+        if code.edited(*recipe.modules, *OWN):
             raise CodeEdited(recipe.what)
-        file = cache_folder / f"{job.key}-{_digest(scratch)}.parquet"
+        file = cache_folder / f"{job.key()}-{_digest(scratch)}.parquet"
         scratch.replace(file)
         return file
     finally:

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from betti import counts, features, io, parts
 from betti.features import topology
 from betti.features.topology import compute
+from betti.history import History
 from betti.schemas import BARS, FEATURES
 from betti.stages.features import features as stage
 from betti.stages.features import slices
@@ -200,7 +201,7 @@ def recipe(stride: int) -> parts.Recipe:
 
 
 def laid_out(folder: Path, bars: pd.DataFrame, stride: int, cache: Path) -> pd.DataFrame:
-    io.copy_parts(folder, parts.build(bars, recipe(stride), cache))
+    io.copy_parts(folder, parts.build(History.of(bars), recipe(stride), cache))
     return io.read_table(folder, FEATURES)
 
 

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from betti import io, parts
+from betti.history import History
 from betti.parts import Recipe
 from betti.schemas import FEATURES
 from tests.conftest import random_bars
@@ -52,7 +53,7 @@ def market(rows: int = 200, symbol: str = "AAA", seed: int = 1) -> pd.DataFrame:
 
 
 def laid_out(folder: Path, bars: pd.DataFrame, cache: Path, compute: Counted | None = None) -> dict[str, str]:
-    io.copy_parts(folder / "data" / "out", parts.build(bars, (compute or Counted()).recipe(), cache))
+    io.copy_parts(folder / "data" / "out", parts.build(History.of(bars), (compute or Counted()).recipe(), cache))
     return digests(folder / "data" / "out")
 
 
@@ -172,36 +173,38 @@ def test_a_changed_knob_computes_everything_and_going_back_nothing(tmp_path):
 
 
 def test_changed_code_computes_everything(tmp_path):
-    parts.build(market(), Counted().recipe(), tmp_path / "cache")
+    parts.build(History.of(market()), Counted().recipe(), tmp_path / "cache")
     other = Counted()
-    parts.build(market(), replace(other.recipe(), modules=("betti.slices",)), tmp_path / "cache")
+    parts.build(History.of(market()), replace(other.recipe(), modules=("betti.slices",)), tmp_path / "cache")
     assert len(other.calls) == 4
 
 
 def test_an_optional_column_changes_the_key(tmp_path):
-    parts.build(market(60), Counted().recipe(), tmp_path / "cache")
+    parts.build(History.of(market(60)), Counted().recipe(), tmp_path / "cache")
     other = Counted()
-    parts.build(market(60).assign(trades=1.0), other.recipe(), tmp_path / "cache")
+    parts.build(History.of(market(60).assign(trades=1.0)), other.recipe(), tmp_path / "cache")
     assert len(other.calls) == 1
 
 
 @settings(max_examples=40, deadline=None)
 @given(row=st.integers(0, 199))
-def test_a_key_depends_on_what_lies_within_reach_and_on_nothing_else(row):
+def test_a_key_depends_on_the_days_within_reach_and_on_nothing_else(row):
     bars = market()
     base = parts._base(Counted().recipe())
-    before = parts._jobs("AAA", bars, Counted().recipe(), base)
-    after = parts._jobs("AAA", corrected(bars, row), Counted().recipe(), base)
-    month = bars["timestamp"].dt.strftime("%Y-%m")
+    (past,), (other,) = History.of(bars), History.of(corrected(bars, row))
+    before = parts._jobs(past, Counted().recipe(), base)
+    after = parts._jobs(other, Counted().recipe(), base)
+    month, day = (bars["timestamp"].dt.strftime(f) for f in ("%Y-%m", "%Y-%m-%d"))
     for old, new in zip(before, after, strict=True):
         own = np.flatnonzero(month == old.period)
-        reached = own[0] - BACK <= row <= own[-1] + AHEAD
-        assert (old.key != new.key) == reached
+        # A day that is reached counts as a whole.
+        reached = day.iloc[max(own[0] - BACK, 0) : own[-1] + AHEAD + 1]
+        assert (old.key() != new.key()) == (day.iloc[row] in set(reached))
 
 
 def test_each_part_sees_its_reach_and_no_more(tmp_path):
     compute = Counted()
-    parts.build(market(), compute.recipe(), tmp_path / "cache")
+    parts.build(History.of(market()), compute.recipe(), tmp_path / "cache")
     months = market()["timestamp"].dt.strftime("%Y-%m").value_counts(sort=False).tolist()
     expected = [n + (BACK if i else 0) + (AHEAD if i < len(months) - 1 else 0) for i, n in enumerate(months)]
     assert [rows for _, rows in compute.calls] == expected
@@ -212,7 +215,7 @@ def test_a_failed_computation_leaves_no_part(tmp_path):
         return Counted()(bars).drop(columns="timestamp").assign(timestamp=pd.NaT)
 
     with pytest.raises(TypeError):
-        parts.build(market(60), replace(Counted().recipe(), compute=broken), tmp_path / "cache")
+        parts.build(History.of(market(60)), replace(Counted().recipe(), compute=broken), tmp_path / "cache")
     assert list((tmp_path / "cache").rglob("*.parquet")) == []
 
 
@@ -227,7 +230,7 @@ def test_concurrent_builds_of_one_part_do_not_clash(tmp_path):
             return table
 
     def one() -> None:
-        files = parts.build(market(60), Together().recipe(), tmp_path / "cache")
+        files = parts.build(History.of(market(60)), Together().recipe(), tmp_path / "cache")
         found.append({key: file.read_bytes() for key, file in files.items()})
 
     threads = [threading.Thread(target=one) for _ in range(4)]
@@ -243,19 +246,19 @@ def test_concurrent_builds_of_one_part_do_not_clash(tmp_path):
 
 def test_pruning_keeps_what_was_used_last(tmp_path):
     cache = tmp_path / "cache"
-    old = parts.build(market(seed=1), Counted().recipe(), cache)
-    new = parts.build(market(seed=2), Counted().recipe(), cache)
+    old = parts.build(History.of(market(seed=1)), Counted().recipe(), cache)
+    new = parts.build(History.of(market(seed=2)), Counted().recipe(), cache)
     for age, files in ((1000, old), (500, new)):
         for file in files.values():
             os.utime(file, (1e9 - age, 1e9 - age))
-    parts.build(market(seed=1), Counted().recipe(), cache)
+    parts.build(History.of(market(seed=1)), Counted().recipe(), cache)
     kept = sum(file.stat().st_size for file in old.values())
     assert parts.prune(cache, kept) == len(new)
     assert set(cache.glob("*.parquet")) == set(old.values())
 
 
 def test_pruning_below_the_limit_drops_nothing(tmp_path):
-    parts.build(market(), Counted().recipe(), tmp_path / "cache")
+    parts.build(History.of(market()), Counted().recipe(), tmp_path / "cache")
     assert parts.prune(tmp_path / "cache", 10**9) == 0
     assert parts.prune(tmp_path / "absent", 0) == 0
 
@@ -267,7 +270,7 @@ def test_pruning_everything_is_safe(tmp_path):
 
 
 def test_pruning_sweeps_what_a_killed_build_left(tmp_path):
-    parts.build(market(60), Counted().recipe(), tmp_path / "cache")
+    parts.build(History.of(market(60)), Counted().recipe(), tmp_path / "cache")
     left = tmp_path / "cache" / ".tmp" / "4194999-ab12"  # beyond the largest process number
     left.write_bytes(b"half a part")
     parts.prune(tmp_path / "cache", 10**9)

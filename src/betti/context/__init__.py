@@ -97,15 +97,13 @@ class Context:
                 _tables.feed(whole, table, SCHEMAS[kind])
         return whole.hexdigest()
 
-    def stamps(self, opens: NDArray[np.int64], ends: Sequence[int]) -> list[str]:
-        """For some of a symbol's bars, a hash of what was known when they had closed: what their features may show.
+    def stamp(self, opens: NDArray[np.int64]) -> str:
+        """A hash of what was known when some bars of a symbol had closed: what their features may show.
 
         Args:
             opens: (n,) opens of the bars, microseconds since 1970, ascending.
-            ends: how many bars are meant, for each hash.
         """
-        latest = np.maximum.accumulate(_times.closes(opens))
-        return [self._stamp(int(latest[end - 1])) for end in ends]
+        return self._stamp(int(_times.closes(opens).max()))
 
     def _stamp(self, moment: int) -> str:
         whole = hashlib.blake2b(digest_size=20)

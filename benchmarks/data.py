@@ -27,6 +27,7 @@ import pandas as pd
 import yaml
 
 from benchmarks._figure import Figure, single, speedup, timed
+from benchmarks._pandas_checks import bad_rows, flags, gaps
 from betti import history, io, parts, schemas
 from betti.history import History
 
@@ -36,7 +37,6 @@ CHUNK = 1_000_000
 SYMBOLS, DAYS = 500, 5 * 252
 FIVE, QUARTERS = 5, 2 * 365 * 96  # symbols, 15-minute bars of two years
 REPORT = "import resource; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)"
-PRICES = ["open", "high", "low", "close"]
 
 
 def walk(rows: int, seed: int, first: float = 100.0, deviation: float = 0.001) -> pd.DataFrame:
@@ -85,17 +85,14 @@ def stage(root: Path, name: str) -> tuple[float, float]:
 
 
 def in_pandas(file: Path) -> None:
-    """What one would write without Betti: read it all, parse the times, make the same checks, write it by month."""
+    """What one would write without Betti: read it all, parse the times, check and flag alike, write it by month."""
     bars = pd.read_csv(file)
     bars["timestamp"] = pd.to_datetime(bars["timestamp"], utc=True)
     bars = bars.sort_values("timestamp", kind="stable").assign(symbol="BIG")
-    bad = bars["timestamp"].duplicated(keep=False) | (bars["timestamp"] > pd.Timestamp("2100-01-01", tz="UTC"))
-    for name in PRICES:
-        bad |= bars[name].isna() | np.isinf(bars[name]) | (bars[name] <= 0)
-    for upper, lower in [("high", "low"), ("high", "open"), ("open", "low"), ("high", "close"), ("close", "low")]:
-        bad |= bars[upper] < bars[lower]
-    bad |= (bars["volume"] < 0) | np.isinf(bars["volume"])
-    good = bars[~bad]
+    good = bars[~bad_rows(bars)].reset_index(drop=True)
+    del bars
+    flags(good)
+    gaps(good)
     with tempfile.TemporaryDirectory() as folder:
         for month, rows in good.groupby(good["timestamp"].dt.strftime("%Y-%m")):
             rows.to_parquet(f"{folder}/{month}.parquet", compression="zstd", index=False)

@@ -15,7 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from betti import catalog, io, parts, progress, schemas
+from betti import beside, catalog, io, parts, progress, schemas
 from betti import params as _params
 from betti.errors import BadParam, MissingArtifact, UnknownName
 from betti.history import History
@@ -229,9 +229,9 @@ def _write_slices(stage: Stage, item: str | None, sliced: Slices, values: dict[s
     if not clean.at(root).exists():
         raise MissingArtifact(clean.name, clean.at(root), _maker(clean))
     context = read(catalog.artifact("context"), root) if sliced.takes_context else None
-    beside = (context,) if len(inputs(stage)) > 1 else ()
+    given = (context,) if len(inputs(stage)) > 1 else ()
     recipe = parts.Recipe(
-        compute=lambda rows: compute(rows, *beside, **values),
+        compute=lambda rows: compute(rows, *given, **values),
         back=sliced.back,
         ahead=sliced.ahead,
         knobs=values,
@@ -270,8 +270,8 @@ def _write_growing(stage: Stage, values: dict[str, Any], root: Path) -> None:
         until=ingest.last_bar(values["until"]),
         coarser=ingest.coarser_bars(values["interval"], **shape),
     )
-    beside = {Path(_context_of(stage).path).name: context}
-    growth.grow(path, ingest.pieces(**asked, since=growth.since(path, fetch)), fetch, beside)
+    guests = {Path(_context_of(stage).path).name: context}
+    growth.grow(path, beside.ahead(ingest.pieces(**asked, since=growth.since(path, fetch))), fetch, guests)
 
 
 def _context_of(stage: Stage) -> Artifact:
@@ -294,9 +294,10 @@ def _write_judged(stage: Stage, values: dict[str, Any], root: Path) -> None:
         inside = new / Path(quarantine.path).name
         new.mkdir(parents=True)
         batches = Batches(folder, schemas.BARS)
-        for one in progress.track(validate.judged(batches, tally, knobs), stage.name, len(batches)):
-            io.lay_out(new, one.clean, schemas.BARS)
-            io.lay_out(inside, one.quarantine, schemas.QUARANTINE)
+        with beside.writing() as later:
+            for one in progress.track(validate.judged(beside.ahead(batches), tally, knobs), stage.name, len(batches)):
+                later(io.lay_out, new, one.clean, schemas.BARS)
+                later(io.lay_out, inside, one.quarantine, schemas.QUARANTINE)
         tally.refuse(knobs.max_quarantined_share)
         io.save_into(new / Path(context.path).name, read(given, root))
         found = validate.described(Batches(new, schemas.BARS).symbols(validate.MARGIN), tally, knobs)
@@ -305,8 +306,8 @@ def _write_judged(stage: Stage, values: dict[str, Any], root: Path) -> None:
 
 def _write_one(artifact: Artifact, path: Path, value: Any, guests: dict[Artifact, Any]) -> None:
     if artifact.form == "parts" and artifact.schema is not None:
-        beside = {Path(a.path).name: (table, a.schema) for a, table in guests.items() if a.schema is not None}
-        io.write_parts(path, value, artifact.schema, beside)
+        others = {Path(a.path).name: (table, a.schema) for a, table in guests.items() if a.schema is not None}
+        io.write_parts(path, value, artifact.schema, others)
     elif artifact.form == "table" and artifact.schema is not None:
         io.write_table(path, value, artifact.schema)
     elif artifact.form == "csv":

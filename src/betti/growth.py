@@ -13,12 +13,14 @@ from __future__ import annotations
 import shutil
 from collections import defaultdict
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from betti import io
+from betti.beside import each
 from betti.catalog import symbol_folder
 from betti.coarser import is_yearly, made_by, write
 from betti.errors import BadBars
@@ -93,9 +95,18 @@ def grow(
             target = new / fetch.base / folder
             known = {file.stem: file for file in (before / fetch.base / folder).glob("*.parquet")} if before else {}
             parts = spooled.get(symbol, {})
-            for period in sorted(parts.keys() | known.keys()):
-                notes = new / REVISED / folder / f"{period}.{fetch.until:%Y%m%dT%H%M%S}.parquet"
-                _merge(target / f"{period}.parquet", notes, known.get(period), parts.get(period, []), fetch.until)
+            target.mkdir(parents=True, exist_ok=True)
+            noted = new / REVISED / folder
+            files = [
+                _Files(
+                    target / f"{period}.parquet",
+                    noted / f"{period}.{fetch.until:%Y%m%dT%H%M%S}.parquet",
+                    known.get(period),
+                    parts.get(period, []),
+                )
+                for period in sorted(parts.keys() | known.keys())
+            ]
+            each(partial(_merge, until=fetch.until), files)
             _carry(before, new, folder)
             if not any(target.glob("*.parquet")):
                 raise BadBars(fetch.origin, f"no bar of {symbol} up to {fetch.until}", "Check the symbol and asof.yaml")
@@ -162,11 +173,21 @@ def revised(stored: pd.DataFrame, fetched: pd.DataFrame, until: pd.Timestamp) ->
     return pd.concat(found).sort_values(["timestamp", "column"], kind="stable").reset_index(drop=True)
 
 
-def _merge(target: Path, notes: Path, known: Path | None, spooled: list[Path], until: pd.Timestamp) -> None:
+@dataclass(frozen=True)
+class _Files:
+    """One period of one symbol: where its bars go, and what was corrected in them; what is there, and what came."""
+
+    target: Path
+    notes: Path
+    known: Path | None
+    spooled: list[Path]
+
+
+def _merge(files: _Files, until: pd.Timestamp) -> None:
     """Write one period, and what was corrected in it."""
     import pandas as pd
 
-    target.parent.mkdir(parents=True, exist_ok=True)
+    target, notes, known, spooled = files.target, files.notes, files.known, files.spooled
     if known is not None and not spooled and target.stem < f"{until:%Y-%m}"[: len(target.stem)]:
         shutil.copyfile(known, target)
         return

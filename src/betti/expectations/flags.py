@@ -1,7 +1,8 @@
 """Flags: bars that look wrong and may be right. A flag names the rule that raised it; it condemns and repairs nothing.
 
 Every rule is a function of the bars of ONE symbol in time order, with its own knobs, and returns a table with the
-columns `COLUMNS`. `flags` runs them all. What is usual is measured by medians in a window beside the bar, so that
+columns `COLUMNS`. `flags` runs them all, and hands the usual one-bar move (`usual`, of `_habits.usual_move`) to those
+that ask for it, so that it is found once. What is usual is measured by medians in a window beside the bar, so that
 neither a crash nor the fault itself sets its own limit. What does not belong here: rows that break the suite
 (`bars.py`), bars that are not there (`gaps.py`).
 """
@@ -71,9 +72,11 @@ def flags(
         The flagged bars. In a market without any volume its bars are counted, and none is listed: that is legal.
     """
     bars = bars.reset_index(drop=True)
+    usual = usual_move(_moves(_log(bars, "close")))
     tables = [
-        jumps(bars, jump=jump),
-        *(rule(bars) for rule in (unit_change, split_like, spikes, stuck_price, stale_opens, repeated_bars)),
+        jumps(bars, jump=jump, usual=usual),
+        *(rule(bars, usual=usual) for rule in (unit_change, split_like, spikes)),
+        *(rule(bars) for rule in (stuck_price, stale_opens, repeated_bars)),
         *(rule(bars) for rule in (flat_bars, off_grid, volume_units, zero_volume, missing_volume)),
     ]
     found: dict[str, int] = {}
@@ -111,17 +114,17 @@ def _moves(close: Floats) -> Floats:
 # Prices -------------------------------------------------------------------------------------------------------------
 
 
-def jumps(bars: pd.DataFrame, *, jump: float) -> pd.DataFrame:
+def jumps(bars: pd.DataFrame, *, jump: float, usual: Floats | None = None) -> pd.DataFrame:
     """Close-to-close moves beyond `jump`, in log units, up or down. A fixed limit: the one who set it knows the market.
 
     `value` is the move, `usual` the usual one-bar move beside it.
     """
     move = _moves(_log(bars, "close"))
     at = np.flatnonzero(np.abs(move) > jump)
-    return _table(bars, "jumps", at, move[at], usual_move(move)[at] if len(at) else move[at])
+    return _table(bars, "jumps", at, move[at], (usual_move(move) if usual is None else usual)[at])
 
 
-def unit_change(bars: pd.DataFrame, *, tolerance: float = 0.1) -> pd.DataFrame:
+def unit_change(bars: pd.DataFrame, *, tolerance: float = 0.1, usual: Floats | None = None) -> pd.DataFrame:
     """The price goes on near 10, 100 ... 100,000 times higher or lower: cents for dollars, points for prices.
 
     A step qualifies when it lies within `tolerance` (log units) of such a factor and the median price of the five bars
@@ -130,10 +133,10 @@ def unit_change(bars: pd.DataFrame, *, tolerance: float = 0.1) -> pd.DataFrame:
 
     `value` is the factor found, `usual` the factor of a usual one-bar move.
     """
-    return _persistent(bars, "unit_change", UNITS, tolerance)
+    return _persistent(bars, "unit_change", UNITS, tolerance, usual)
 
 
-def split_like(bars: pd.DataFrame, *, tolerance: float = 0.02) -> pd.DataFrame:
+def split_like(bars: pd.DataFrame, *, tolerance: float = 0.02, usual: Floats | None = None) -> pd.DataFrame:
     """The price goes on near a share split's ratio, or a reverse split's: 3:2, 2:1, 3:1 ... 100:1.
 
     A split happens between two bars, so that the open is compared with the close before, and the ratio is met up to
@@ -141,10 +144,12 @@ def split_like(bars: pd.DataFrame, *, tolerance: float = 0.02) -> pd.DataFrame:
 
     `value` is the factor found, `usual` the factor of a usual one-bar move.
     """
-    return _persistent(bars, "split_like", SPLITS, tolerance)
+    return _persistent(bars, "split_like", SPLITS, tolerance, usual)
 
 
-def _persistent(bars: pd.DataFrame, rule: str, factors: tuple[float, ...], tolerance: float) -> pd.DataFrame:
+def _persistent(
+    bars: pd.DataFrame, rule: str, factors: tuple[float, ...], tolerance: float, usual: Floats | None
+) -> pd.DataFrame:
     """Steps from a close to the next open that are near a factor, out of the ordinary, and last."""
     close = _log(bars, "close")
     step = _log(bars, "open") - np.concatenate([[np.nan], close])[: len(close)]
@@ -154,7 +159,7 @@ def _persistent(bars: pd.DataFrame, rule: str, factors: tuple[float, ...], toler
     near = np.flatnonzero(distance <= tolerance)
     if not len(near):
         return _table(bars, rule, near, step[near], step[near])
-    usual = usual_move(_moves(close))
+    usual = usual_move(_moves(close)) if usual is None else usual
     # Where such a move is not far out of the ordinary, its ratio means nothing.
     near = near[np.abs(step[near]) > 8 * usual[near]]
     level = np.array([_middle(close[i : i + NEIGHBOURS]) - _middle(close[max(0, i - NEIGHBOURS) : i]) for i in near])
@@ -168,7 +173,7 @@ def _middle(values: Floats) -> float:
     return float(np.median(known)) if len(known) else float("nan")
 
 
-def spikes(bars: pd.DataFrame, *, times: float = 15.0, agree: float = 0.2) -> pd.DataFrame:
+def spikes(bars: pd.DataFrame, *, times: float = 15.0, agree: float = 0.2, usual: Floats | None = None) -> pd.DataFrame:
     """A close far from both its neighbours, which agree with each other: a wrong tick that the next bar takes back.
 
     Far is `times` the usual one-bar move (1.4826 times the median absolute one, so that it is a standard deviation for
@@ -180,7 +185,7 @@ def spikes(bars: pd.DataFrame, *, times: float = 15.0, agree: float = 0.2) -> pd
     close = _log(bars, "close")
     if len(close) < 3:
         return _table(bars, "spikes", np.empty(0, dtype=np.intp), np.empty(0), np.empty(0))
-    usual = usual_move(_moves(close))
+    usual = usual_move(_moves(close)) if usual is None else usual
     apart = np.full(len(close), np.nan)
     apart[1:-1] = close[1:-1] - (close[:-2] + close[2:]) / 2
     neighbours = np.full(len(close), np.nan)

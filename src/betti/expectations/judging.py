@@ -45,7 +45,7 @@ def judge(bars: pd.DataFrame, *, until: pd.Timestamp) -> Judged:
     Raises:
         BettiError: rows passed that break the suite: a fault of Betti.
     """
-    ordered = bars.sort_values(["symbol", "timestamp"], kind="stable").reset_index(drop=True)
+    ordered = _in_order(bars)
     expected = suite(until=until)
     found = engine.run(prepared(ordered), expected)
     if found.success:
@@ -58,6 +58,15 @@ def judge(bars: pd.DataFrame, *, until: pd.Timestamp) -> Judged:
     if not proof.success:
         raise BettiError("validation let rows pass that break its own suite: report this as a fault of Betti")
     return Judged(clean, quarantine, found, proof)
+
+
+def _in_order(bars: pd.DataFrame) -> pd.DataFrame:
+    """By symbol and time; bars from disk are so already, and sorting a million takes half a second."""
+    symbol, time = bars["symbol"], bars["timestamp"]
+    one = len(bars) and symbol.iloc[0] == symbol.iloc[-1] and (symbol == symbol.iloc[0]).all()
+    if one and time.is_monotonic_increasing:
+        return bars.reset_index(drop=True)
+    return bars.sort_values(["symbol", "timestamp"], kind="stable").reset_index(drop=True)
 
 
 def _reasons(bars: pd.DataFrame, found: Any) -> pd.Series:

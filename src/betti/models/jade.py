@@ -1,0 +1,176 @@
+"""The expansion network: where in a window the expansion lies, when it starts, what came before it.
+
+For the target `expansion`. The network stands in `betti.networks.jade`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar, cast
+
+import numpy as np
+
+from betti.errors import BadModelInput
+from betti.models import ModelRegistry, _torch
+from betti.models._protocol import PredictionOutput
+from betti.models._search import OneOf, Real, Whole
+from betti.networks.balancing import BALANCERS, LOSSES, FixedScales
+from betti.networks.jade import JadeCompact
+from betti.networks.jade_training import JadeLearner, JadeLoss, parameter_groups
+from betti.networks.pretraining import pretrain
+from betti.training.problem import Settings
+from betti.training.scores import softmax
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from numpy.typing import NDArray
+    from torch import nn
+
+    from betti.models._checks import Bounds
+    from betti.models._protocol import Inputs
+    from betti.models._search import Choice
+    from betti.training.nested import Arrays
+    from betti.training.optimisation import Group
+    from betti.training.problem import Targets
+
+    Floats = NDArray[np.float64]
+
+__all__ = ["Jade"]
+
+BOUNDS: Bounds = {
+    **_torch.BOUNDS,
+    "length": (2, 1e5),
+    "hidden_size": (1, 1e5),
+    "num_layers": (1, 100),
+    "dropout": (0, 0.95),
+    "balancer": tuple(BALANCERS),
+    "sigma_rate": (1e-9, 10),
+    **{f"scale_{name}": (0.0, 1e9) for name in LOSSES},
+    "pretrain_epochs": (0, 1e6),
+}
+
+
+@ModelRegistry.register("jade", family="neural", description="where expansions lie: LSTM with pointers and bar heads")
+class Jade(_torch.TorchModel):
+    """`JadeCompact` on windows of the set `expansion`, as long as the target's."""
+
+    NAME: ClassVar[str] = "jade"
+    KNOBS: ClassVar[Mapping[str, Any]] = {
+        "length": 105,  # bars in a window: the target's `window`
+        "hidden_size": 96,
+        "num_layers": 1,
+        "dropout": 0.3,
+        "balancer": "initial",  # of the four losses: initial, running, kendall or fixed
+        "sigma_rate": 0.05,  # learning rate of the log sigmas, which the balancer kendall learns
+        **{f"scale_{name}": None for name in LOSSES},  # of the balancer fixed
+        "pretrain_epochs": 0,  # of guessing hidden bars in the training windows, before there are labels
+        "freeze_encoder": False,  # whether labels teach the heads alone, after pre-training
+        "learning_rate": 2e-3,
+        "batch_size": 32,
+    }
+    BOUNDS: ClassVar[Bounds] = BOUNDS
+    SMALL: ClassVar[Mapping[str, Any]] = {
+        **{"hidden_size": 16, "dropout": 0.0},
+        **{"epochs": 12, "warmup_epochs": 1, "batch_size": 64, "learning_rate": 0.02},
+    }
+    SEARCH: ClassVar[Mapping[str, Choice]] = {
+        "learning_rate": Real(3e-4, 1e-2, log=True),
+        "hidden_size": Whole(32, 192, log=True),
+        "dropout": Real(0.0, 0.5),
+        "balancer": OneOf(("initial", "running", "kendall")),
+        "pretrain_epochs": Whole(0, 20),
+    }
+
+    def __init__(self, config: Mapping[str, Any] | None = None) -> None:
+        super().__init__(config)
+        if self.config["freeze_encoder"] and not self.config["pretrain_epochs"]:
+            remedy = "Set pretrain_epochs, or let the encoder learn"
+            raise BadModelInput(self.NAME, "freeze_encoder without pre-training, which keeps a random encoder", remedy)
+
+    @property
+    def heads(self) -> tuple[str, ...]:
+        """The columns that say where the expansion lies."""
+        return ("start", "end", "type", "begun", "ahead", "censored")
+
+    def network(self, shape: _torch.Shape) -> nn.Module:
+        """All heads on an encoder of the configured size.
+
+        Raises:
+            BadModelInput: a target of more than two classes.
+        """
+        if shape.classes != 2:
+            raise BadModelInput(self.NAME, f"{shape.classes} classes", "It takes the target `expansion`, which has two")
+        sizes = {name: self.config[name] for name in ("hidden_size", "num_layers", "dropout")}
+        network = JadeCompact(shape.features, **sizes)
+        if self.config["freeze_encoder"]:
+            network.freeze_encoder()
+        return JadeLearner(network)
+
+    def loss(self) -> JadeLoss:
+        """Four losses, balanced.
+
+        Raises:
+            BadModelInput: scales for a balancer that finds its own.
+        """
+        scales = {name: self.config[f"scale_{name}"] for name in LOSSES if f"scale_{name}" in self.config}
+        kind = BALANCERS[self.config["balancer"]]
+        if kind is FixedScales:
+            return JadeLoss(FixedScales(**scales))
+        if scales:
+            found = f"{', '.join(f'scale_{name}' for name in scales)} with the balancer {self.config['balancer']}"
+            raise BadModelInput(self.NAME, found, "Leave it out, or set balancer: fixed")
+        return JadeLoss(kind())
+
+    def groups(self, network: nn.Module) -> Sequence[Group]:
+        """The log sigmas at a rate of their own."""
+        return parameter_groups(cast("JadeLearner", network).network, self.config["sigma_rate"])
+
+    def targets(self, y: NDArray[np.int64], heads: Mapping[str, Floats]) -> Targets:
+        """The heads, whose places must lie in windows of this length.
+
+        Raises:
+            BadModelInput: an expansion that ends outside.
+        """
+        last, length = np.nanmax(heads["end"], initial=0.0), self.config["length"]
+        if last >= length:
+            found = f"an expansion that ends at bar {last:g} of windows of {length}"
+            raise BadModelInput(self.NAME, found, "Set length to the target's window")
+        return super().targets(y, heads)
+
+    def warm(self, X: Inputs) -> Callable[[nn.Module, str], None] | None:
+        """Pre-training on the training windows, where it is asked for."""
+        if not self.config["pretrain_epochs"]:
+            return None
+        given = {"epochs": self.config["pretrain_epochs"], "schedule_epochs": 0, "devices": 1, "checkpoints": 0}
+        return partial(_pretrained, X, replace(Settings.of(self.config), **given))
+
+    def output(self, said: Arrays) -> PredictionOutput:
+        """The probability that the window holds an expansion, and where it lies.
+
+        The probability is that of the bar that is most likely in it. Whatever the bars have to do with each other, that
+        one of them is in it is at least as probable, and bars of one run are nearly all or none. Taking them to be
+        independent, 1 - product (1 - p), would call nearly every window an expansion: a hundred bars at 5 % make 99 %.
+
+        The outputs are `start` and `end` in bars from the window's first, `countdown`, the bars from the decision bar
+        to the start as the median bar has it, `type_0` to `type_2`, the probabilities of what came before; of each bar
+        `mask` and `countdowns` (n, length), and `pointers` (n, 2).
+        """
+        arrays = cast("dict[str, Floats]", said)
+        mask = 1 / (1 + np.exp(-arrays["expansion_binary_logits"]))
+        chance = mask.max(axis=1)
+        found = PredictionOutput.from_probabilities(np.column_stack([1 - chance, chance]))
+        length, pointers, countdowns = mask.shape[1], arrays["pointers"], arrays["expansion_countdown"]
+        middle, half = pointers[:, 0] * (length - 1), (pointers[:, 1] * length - 1) / 2
+        types = softmax(arrays["logits"])
+        # Each bar says where the start is, and those near it say it best; no single one is relied on.
+        told = np.median(countdowns + np.arange(length), axis=1) - (length - 1)
+        found.outputs.update({"start": middle - half, "end": middle + half, "countdown": told})
+        found.outputs.update({f"type_{kind}": types[:, kind] for kind in range(types.shape[1])})
+        found.outputs.update({"mask": mask, "countdowns": countdowns, "pointers": pointers})
+        return found
+
+
+def _pretrained(windows: Inputs, settings: Settings, network: nn.Module, device: str) -> None:
+    pretrain(cast("JadeLearner", network).network, windows, settings, device)

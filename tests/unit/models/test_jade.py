@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from betti.errors import BadModelInput
+from betti.models import ModelRegistry
+from betti.models._protocol import Answers
+from betti.models.jade import Jade
+from tests.unit.networks.planted import Planted, planted
+
+SMALL = {**Jade.SMALL, "device": "cpu"}
+
+
+def answers(made: Planted) -> Answers:
+    return Answers(made.classes, {name: made.labels[name] for name in Jade().heads})
+
+
+def test_defaults_are_the_published_ones() -> None:
+    from betti.models._torch import Shape
+
+    model = ModelRegistry.create("jade")
+    assert model.heads == ("start", "end", "type", "begun", "ahead", "censored")
+    assert (model.config["length"], model.config["balancer"]) == (105, "initial")
+    network = model.network(Shape({"X": (105, 12)}, 2))  # type: ignore[attr-defined]
+    assert sum(one.numel() for one in network.parameters()) == 97_547
+
+
+def test_it_finds_planted_expansions(tmp_path: Path) -> None:
+    made, held = planted(500), planted(200, seed=1)
+    model = ModelRegistry.create("jade", {**SMALL, "epochs": 20, "hidden_size": 24})
+    metrics = model.fit(made.windows, answers(made), held.windows, answers(held))
+    found = model.predict(held.windows)
+    assert (found.class_predictions == held.classes).mean() > 0.95
+    inside = held.classes > 0
+    start, end = held.labels["start"][inside], held.labels["end"][inside]
+    assert np.abs(found.outputs["end"][inside] - end).mean() < 5
+    assert (np.abs(found.outputs["start"][inside] - start) <= 3).mean() > 0.6
+    bars = np.arange(105)
+    truth = (bars >= start[:, None]) & (bars <= end[:, None])
+    assert ((found.outputs["mask"][inside] > 0.5) == truth).mean() > 0.95
+    timed = ~np.isnan(held.labels["start"])
+    assert np.abs(found.outputs["countdown"] - (held.labels["start"] - 104))[timed].mean() < 12
+    types = np.column_stack([found.outputs[f"type_{kind}"] for kind in range(3)])
+    np.testing.assert_allclose(types.sum(axis=1), 1.0)
+    assert {f"share_{name}" for name in ("pointers", "type", "binary", "countdown")} <= set(metrics.history)
+    model.save(tmp_path)
+    again = ModelRegistry.create("jade")
+    again.load(tmp_path)
+    for name, values in again.predict(held.windows).outputs.items():
+        np.testing.assert_array_equal(values, found.outputs[name])
+
+
+def test_outputs_are_the_places_that_pointers_mean() -> None:
+    """Start 50 and end 65 are centre 57.5 / 104 and length 16 / 105."""
+    quiet = np.zeros((1, 105))
+    said = {
+        "logits": np.zeros((1, 3)),
+        "pointers": np.array([[57.5 / 104, 16 / 105]]),
+        "expansion_binary_logits": np.where(np.arange(105) == 60, 2.0, -3.0)[None],
+        "expansion_countdown": quiet + 50 - np.arange(105),
+    }
+    found = Jade().output(said)
+    assert found.outputs["start"][0] == pytest.approx(50) and found.outputs["end"][0] == pytest.approx(65)
+    assert found.outputs["countdown"][0] == -54
+    assert found.class_probabilities[0, 1] == pytest.approx(1 / (1 + np.exp(-2)))
+
+
+@pytest.mark.parametrize("balancer", ["running", "kendall", "fixed"])
+def test_every_balancer_trains(balancer: str) -> None:
+    made = planted(40)
+    scales = {"scale_pointers": 50.0, "scale_type": 0.1, "scale_binary": 1.0, "scale_countdown": 1.0}
+    knobs = {**SMALL, "epochs": 1, "balancer": balancer, **(scales if balancer == "fixed" else {})}
+    metrics = ModelRegistry.create("jade", knobs).fit(made.windows, answers(made), None, None)
+    assert sum(metrics.history[f"share_{name}"][0] for name in ("pointers", "type", "binary", "countdown")) == (
+        pytest.approx(1.0)
+    )
+
+
+def test_an_encoder_may_learn_before_there_are_labels() -> None:
+    made = planted(60)
+    answers_ = answers(made)
+    said = []
+    for knobs in ({}, {"pretrain_epochs": 2}, {"pretrain_epochs": 2, "freeze_encoder": True}):
+        model = ModelRegistry.create("jade", {**SMALL, "epochs": 1, "batch_size": 20, **knobs})
+        model.fit(made.windows, answers_, None, None)
+        said.append(model)
+    plain, warm, frozen = (model._fitted.network.network.lstm for model in said)  # type: ignore[attr-defined]
+    assert not np.array_equal(plain.weight_hh_l0.detach(), warm.weight_hh_l0.detach())
+    fresh = ModelRegistry.create(
+        "jade", {**SMALL, "epochs": 2, "batch_size": 20, "pretrain_epochs": 2, "freeze_encoder": True}
+    )
+    fresh.fit(made.windows, answers_, None, None)
+    # Labels taught the heads alone: one epoch of them or two leave the same encoder.
+    again = fresh._fitted.network.network.lstm  # type: ignore[attr-defined]
+    assert np.array_equal(again.weight_hh_l0.detach(), frozen.weight_hh_l0.detach())
+
+
+def test_what_it_refuses() -> None:
+    made = planted(40)
+    with pytest.raises(BadModelInput, match="freeze_encoder without pre-training"):
+        ModelRegistry.create("jade", {"freeze_encoder": True})
+    with pytest.raises(BadModelInput, match="scale_type with the balancer initial"):
+        ModelRegistry.create("jade", {"scale_type": 1.0})
+    with pytest.raises(BadModelInput, match="balancer"):
+        ModelRegistry.create("jade", {"balancer": "none"})
+    with pytest.raises(BadModelInput, match="of windows of 60"):
+        ModelRegistry.create("jade", SMALL).fit(made.windows[:, :60], answers(made), None, None)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
 
+from betti import tracking
 from betti.catalog import symbol_folder
 from betti.errors import BadParam, MissingFile, UnknownName, UnreadableFile
 from betti.knobs import problem
@@ -165,6 +166,30 @@ class Flow(_Block):
     )
 
 
+class Tracking(_Block):
+    """Where finished runs are written down for people to compare; no result depends on it."""
+
+    backend: str = Field(default="mlflow", description="a file in betti/tracking, or none")
+    uri: str | None = Field(
+        default=None, min_length=1, description="server, database or folder; null is the backend's own place here"
+    )
+
+    @field_validator("backend")
+    @classmethod
+    def _known(cls, backend: str) -> str:
+        if backend not in (known := {*tracking.FOLDER.names(), tracking.NONE}):
+            raise ValueError(f"there is {', '.join(sorted(known))}")
+        return backend
+
+
+class Tune(_Block):
+    """How `betti tune` searches; no artifact depends on these."""
+
+    trials: int = Field(default=20, ge=1, le=100_000, description="configurations to try in all, earlier ones included")
+    timeout_seconds: float | None = Field(default=None, gt=0, description="begin no trial after this; null never ends")
+    seed: int = Field(default=7, ge=0, le=2**31 - 1, description="seed of the search")
+
+
 class Params(_Block):
     """The whole of params.yaml."""
 
@@ -179,6 +204,9 @@ class Params(_Block):
     compare: Compare
     report: Report
     flow: Flow
+    # These two came after params.yaml was first written down by others: without them it still loads.
+    tracking: Tracking = Tracking()
+    tune: Tune = Tune()
 
 
 def _yaml(path: Path) -> Any:

@@ -12,19 +12,23 @@ __all__ = [
     "Champion",
     "Classification",
     "ColumnProfile",
+    "Deviation",
     "ExpectationResult",
     "FlaggedBar",
     "Gap",
+    "HeadScore",
     "Interval",
     "Leaderboard",
     "LeaderboardRow",
     "Moved",
+    "PathScore",
     "Profile",
     "RunMetrics",
     "RunWarning",
     "Scores",
     "SymbolQuality",
     "Trading",
+    "TrainTestGap",
     "ValidationSummary",
 ]
 
@@ -170,6 +174,35 @@ class Classification(_Record):
     brier: float
 
 
+class TrainTestGap(_Record):
+    """How much worse a fold's model is on test rows than on its own train rows; positive means worse.
+
+    `accuracy` is that of the train rows minus that of the test rows, `log_loss` that of the test rows minus that of the
+    train rows, in nats, `train_loss`.
+    """
+
+    train_accuracy: float
+    train_loss: float
+    accuracy: float
+    log_loss: float
+
+
+class Deviation(_Record):
+    """How far `rows` numbers lie from their labels, in the label's unit; `spearman` is None where it is undefined."""
+
+    rows: int
+    mae: float
+    rmse: float
+    spearman: float | None
+
+
+class HeadScore(_Record):
+    """How far what a model says beside its classes lies from the label, over all test rows and by fold."""
+
+    pooled: Deviation
+    folds: dict[str, Deviation]
+
+
 class Trading(_Record):
     """A strategy after costs: signal at the close of t, filled at the open of t + 1.
 
@@ -188,6 +221,20 @@ class Trading(_Record):
     trades: int
     turnover: float
     ruined: bool
+
+
+class PathScore(_Record):
+    """One backtest path of a combinatorial split, which holds every judged row once.
+
+    `path` counts from 0; `trading` is what acting on the path's own answers would have earned, None where none of its
+    rows can be filled.
+    """
+
+    path: int
+    rows: int
+    accuracy: float
+    log_loss: float
+    trading: Trading | None
 
 
 class RunWarning(_Record):
@@ -212,12 +259,15 @@ class RunMetrics(_Record):
         columns_dropped: "fold_0" ..., "final" -> how many of them pruning kept from that model; empty without pruning.
         folds: "fold_0" ... -> scores of that fold.
         pooled: scores over all test rows together.
+        gaps: "fold_0" ... -> how much better that fold's model is on its train rows.
+        heads: label column -> how far the model's output of that name lies from it; empty where there is none.
         intervals: score name -> stationary bootstrap interval of the pooled score.
         trading: the run's strategy; `trading_intervals` has its Sharpe ratio and mean return per bar.
         baselines: "majority_class", "last_direction" -> scores on the same rows.
         baseline_trading: "buy_and_hold" -> the same bars, always long.
         versus: every baseline -> the interval of (run - baseline), positive means the run is better;
             `versus_score` says in which score the comparison is made.
+        paths: scores of each backtest path, where the folds make several.
         rows_dropped: test rows without a complete input, by reason.
         warnings: such as too few samples for its columns.
     """
@@ -233,6 +283,8 @@ class RunMetrics(_Record):
     device: str
     folds: dict[str, Classification]
     pooled: Classification
+    gaps: dict[str, TrainTestGap] = {}
+    heads: dict[str, HeadScore] = {}
     intervals: dict[str, Interval]
     trading: Trading
     trading_intervals: dict[str, Interval]
@@ -240,6 +292,7 @@ class RunMetrics(_Record):
     baseline_trading: dict[str, Trading]
     versus: dict[str, Interval]
     versus_score: dict[str, str]
+    paths: list[PathScore] = []
     rows_dropped: dict[str, int]
     warnings: list[RunWarning] = []
 

@@ -24,6 +24,8 @@ __all__ = [
 ]
 
 TIMESTAMP, STRING, FLOAT64, FLOAT32, INT64 = "timestamp[us, tz=UTC]", "string", "double", "float", "int64"
+# Texts that repeat: each is held once, and a row holds its number.
+INT16, FEW = "int16", "text of few"
 
 PRICE_COLUMNS = ("open", "high", "low", "close")
 # Prices that were multiplied, for splits and dividends, may lie outside their bar's range by a rounding: as a share of
@@ -104,7 +106,13 @@ LABELS = Schema(
     rest=FLOAT64,
 )
 FOLDS = Schema(
-    "folds", (*_KEY, Column("fold", INT64, "fold number from 0"), Column("role", STRING, "one of " + ", ".join(ROLES)))
+    "folds",
+    (
+        Column("timestamp", TIMESTAMP, "bar open, UTC"),
+        Column("symbol", FEW, "market"),
+        Column("fold", INT16, "fold number from 0"),
+        Column("role", FEW, "one of " + ", ".join(ROLES)),
+    ),
 )
 PREDICTIONS = Schema(
     "predictions",

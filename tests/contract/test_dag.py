@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from betti import binding, catalog, code, params
+from betti import binding, catalog, code, models, params
 from betti.catalog import STAGES, Stage
 from tests.conftest import REPOSITORY
 
@@ -139,10 +139,20 @@ def test_every_file_an_item_is_computed_by_is_a_dep(stage, item):
     )
 
 
+@pytest.mark.parametrize("stage", ["train", "evaluate"])
+@pytest.mark.parametrize("model", models.FOLDER.names())
+def test_a_run_of_any_model_needs_its_entry_in_params_alone(stage, model):
+    """What a model imports is a dep whether or not a run in params.yaml has it today."""
+    deps = [path.replace("${item.model}", model) for path in listed(declared(STAGES[stage])["deps"])]
+    places = [(REPOSITORY / path).resolve() for path in deps if path.startswith("src/")]
+    for file in code.closure(f"betti.stages.{stage}", f"betti.models.{model}").values():
+        assert any(place == file.resolve() or place in file.resolve().parents for place in places), file
+
+
 @pytest.mark.parametrize("stage", STAGES.values(), ids=str)
 def test_no_code_dep_is_idle(stage):
     """A dep that no declared or registered item of the stage uses would make it stale for nothing."""
-    from betti import features, labelling, models, sources, splits
+    from betti import features, labelling, sources, splits
 
     folders = {
         "ingest": sources, "features": features, "labels": labelling, "split": splits, "train": models,

@@ -1,9 +1,12 @@
-"""What every registered model must do. A new file in betti/models is under test here from the moment it exists."""
+"""What every registered model must do: say what it is, answer, and refuse what it cannot take.
+
+A new file in betti/models is under test here, and in test_models_learning.py, from the moment it exists.
+"""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,106 +14,88 @@ import numpy as np
 import pytest
 
 import betti.models
+from betti import labelling
 from betti.errors import BadModelInput, PartUnavailable, UnknownName
-from betti.models import FOLDER, ModelRegistry
-from betti.models._template import Template
-from betti.windows import Windows
+from betti.features._sets import SETS, declared
+from betti.models import FOLDER, Answers, BaseModel, ModelRegistry
+from betti.windows import NamedInputs, Rows, Windows
+from tests.contract._models import (
+    HEADS,
+    NAMES,
+    ROWS,
+    TEMPLATE,
+    Sample,
+    class_counts,
+    classes_of,
+    copied,
+    create,
+    each_changed,
+    files,
+    fitted,
+    made_heads,
+    parts,
+    quick,
+    sample,
+    shapes,
+    take,
+    width,
+    with_knob,
+)
 
-TEMPLATE = "template_under_test"
-ModelRegistry.register(TEMPLATE, family="classical", description="the copy-me model")(Template)
-
-# Small enough for a test, by family and then by name; a family that is not here runs on its defaults.
-SMALL: dict[str, dict[str, Any]] = {
-    "lightgbm": {"rounds": 40, "early_stopping_rounds": 10, "learning_rate": 0.1},
-    "lstm": {
-        "hidden": 16,
-        "layers": 1,
-        "length": 4,
-        "epochs": 12,
-        "warmup_epochs": 1,
-        "batch_size": 64,
-        "learning_rate": 0.02,
-        "dropout": 0.1,
-        "device": "cpu",
-    },
-}
-QUICK: dict[str, dict[str, Any]] = {"lstm": {"epochs": 2}, "lightgbm": {"rounds": 5}}
-FEATURES, LENGTH, ROWS = 5, 4, 600
-NAMES = [*FOLDER.names(), TEMPLATE]
-
-
-def with_knob(knob: str) -> list[str]:
-    return [name for name in NAMES if knob in ModelRegistry.get_model_info(name).default_config]
+every_model = pytest.mark.parametrize("name", NAMES)
 
 
-def network_only(folder: Path) -> dict[str, bytes]:
-    """What was learnt, without the configuration that is stored beside it."""
-    return {path: content for path, content in files(folder).items() if path != "model.json"}
-
-
-def create(name: str, **knobs: Any) -> Any:
-    return ModelRegistry.create(name, {**SMALL.get(name, {}), **knobs})
-
-
-def quick(name: str, **knobs: Any) -> Any:
-    return create(name, **{**QUICK.get(name, {}), **knobs})
-
-
-@dataclass(frozen=True)
-class Sample:
-    X: Any
-    y: np.ndarray
-
-    def part(self, rows: slice) -> Sample:
-        return Sample(self.X[rows], self.y[rows])
-
-
-def sample(name: str, classes: int = 3, rows: int = ROWS, seed: int = 0) -> Sample:
-    """Rows whose class follows from the first feature of the last step, with noise."""
-    rng = np.random.default_rng(seed)
-    X = rng.normal(size=(rows, LENGTH, FEATURES)).astype("float32")
-    signal = X[:, -1, 0] + 0.4 * rng.normal(size=rows)
-    y = np.digitize(signal, [-0.5, 0.5] if classes == 3 else [0.3])
-    return Sample(X if sequences(name) else X[:, -1], y.astype("int64"))
-
-
-def sequences(name: str) -> bool:
-    return bool(create(name).requires_sequences)
-
-
-def log_loss(y: np.ndarray, probabilities: np.ndarray) -> float:
-    return float(-np.log(np.maximum(probabilities[np.arange(len(y)), y], 1e-15)).mean())
-
-
-def prior_loss(train: np.ndarray, held_out: np.ndarray) -> float:
-    share = np.bincount(train, minlength=3) / len(train)
-    return log_loss(held_out, np.tile(share, (len(held_out), 1)))
-
-
-def fitted(name: str, data: Sample, weights: np.ndarray | None = None, **knobs: Any) -> Any:
-    model = quick(name, **knobs)
-    model.fit(data.X, data.y, None, None, sample_weights=weights)
-    return model
-
-
-def files(folder: Path) -> dict[str, bytes]:
-    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+@cache
+def ready(name: str) -> tuple[BaseModel, Sample]:
+    """A fitted model and what it was fitted on, for tests that change neither."""
+    data = sample(name)
+    return fitted(name, data), data
 
 
 # What is known without training ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", NAMES)
+@every_model
 def test_every_model_says_what_it_is(name: str) -> None:
     info = ModelRegistry.get_model_info(name)
     assert info.family
     assert info.description
     assert {"seed", "classes"} <= set(info.default_config)
     assert json.loads(json.dumps(info.default_config)) == info.default_config
-    assert ("length" in info.default_config) == info.requires_sequences
+    if info.inputs:
+        assert info.requires_sequences == any(spec.length is not None for spec in info.inputs.values())
+    else:
+        assert ("length" in info.default_config) == info.requires_sequences
 
 
-@pytest.mark.parametrize("name", NAMES)
+@every_model
+def test_the_knobs_of_a_small_model_are_knobs_and_leave_the_defaults_alone(name: str) -> None:
+    model = ModelRegistry.create(name)
+    assert set(model.SMALL) <= set(model.get_default_config())
+    small = ModelRegistry.create(name, model.SMALL).config
+    assert {knob: small[knob] for knob in model.SMALL} == dict(model.SMALL)
+    assert ModelRegistry.create(name).config == model.config
+
+
+@every_model
+def test_inputs_are_declared_sets_and_one_set_holds_them_all(name: str) -> None:
+    """A run takes that set."""
+    inputs = create(name).inputs
+    wanted = {column for spec in inputs.values() for column in declared(spec.set).columns}
+    assert all(width(spec.set) > 0 and (spec.length is None or spec.length > 0) for spec in inputs.values())
+    if name in FOLDER.names() and inputs:
+        assert any(wanted <= set(one.columns) for one in SETS.values()), f"declare a set for {name}"
+
+
+@every_model
+def test_some_target_has_the_label_columns_that_a_model_learns(name: str) -> None:
+    heads = create(name).heads
+    fitting = [kind for kind, module in labelling.FOLDER.loaded() if set(heads) <= set(module.COLUMNS[1:])]
+    assert fitting
+    assert set(heads) <= set(HEADS), "say in tests/contract/_models.py what the new label column holds"
+
+
+@every_model
 def test_a_knob_that_is_not_there_or_does_not_fit_is_named(name: str) -> None:
     with pytest.raises(UnknownName, match="no_such_knob"):
         ModelRegistry.create(name, {"no_such_knob": 1})
@@ -124,16 +109,18 @@ def test_a_knob_that_is_not_there_or_does_not_fit_is_named(name: str) -> None:
     assert type(ModelRegistry.create(name, {"seed": 8.0}).config["seed"]) is int
 
 
-@pytest.mark.parametrize("name", NAMES)
+@every_model
 def test_an_optional_knob_without_a_value_leaves_no_trace(name: str, tmp_path: Path) -> None:
     """A model that gets one more optional knob is stored in the bytes of before."""
     optional = {knob for knob, value in ModelRegistry.get_model_info(name).default_config.items() if value is None}
     assert not optional & set(ModelRegistry.create(name).config)
-    data = sample(name)
-    fitted(name, data).save(tmp_path / "one")
-    fitted(name, data, **dict.fromkeys(optional)).save(tmp_path / "two")
-    assert files(tmp_path / "one") == files(tmp_path / "two")
-    assert not optional & set(json.loads((tmp_path / "one" / "model.json").read_bytes())["config"])
+    if optional - set(create(name).SMALL):
+        data = sample(name)
+        fitted(name, data).save(tmp_path / "one")
+        fitted(name, data, **dict.fromkeys(optional - set(create(name).SMALL))).save(tmp_path / "two")
+        assert files(tmp_path / "one") == files(tmp_path / "two")
+        stored = json.loads((tmp_path / "one" / "model.json").read_bytes())["config"]
+        assert not (optional - set(create(name).SMALL)) & set(stored)
 
 
 @pytest.mark.parametrize("name", FOLDER.names())
@@ -165,7 +152,7 @@ def test_an_unknown_model_says_what_there_is() -> None:
 def test_a_file_that_cannot_import_is_listed_with_its_cause(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "needs_a_library.py").write_text("import a_library_that_is_not_here\n")
     monkeypatch.setattr(betti.models, "__path__", [*betti.models.__path__, str(tmp_path)])
-    assert set(FOLDER.failures()) == {"needs_a_library"}
+    assert "needs_a_library" in FOLDER.failures()
     assert "a_library_that_is_not_here" in str(FOLDER.failures()["needs_a_library"])
     assert "needs_a_library" not in {n for names in ModelRegistry.list_models().values() for n in names}
     with pytest.raises(PartUnavailable, match="a_library_that_is_not_here"):
@@ -179,35 +166,47 @@ def test_the_template_is_not_registered_by_itself() -> None:
 # Answers -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("classes", [2, 3])
-def test_probabilities_are_probabilities(name: str, classes: int) -> None:
-    data = sample(name, classes)
-    output = fitted(name, data, classes=classes).predict(data.X)
-    assert output.class_probabilities.shape == (ROWS, classes)
-    assert output.class_probabilities.dtype == np.float64
-    assert (output.class_probabilities >= 0).all()
-    np.testing.assert_allclose(output.class_probabilities.sum(axis=1), 1, atol=1e-9)
-    np.testing.assert_array_equal(output.class_predictions, output.class_probabilities.argmax(axis=1))
-    np.testing.assert_array_equal(output.confidence, output.class_probabilities.max(axis=1))
+@every_model
+def test_probabilities_are_probabilities(name: str) -> None:
+    for classes in class_counts(name):
+        data = sample(name, classes)
+        output = fitted(name, data, classes=classes).predict(data.X)
+        assert output.class_probabilities.shape == (ROWS, classes)
+        assert output.class_probabilities.dtype == np.float64
+        assert (output.class_probabilities >= 0).all()
+        np.testing.assert_allclose(output.class_probabilities.sum(axis=1), 1, atol=1e-9)
+        np.testing.assert_array_equal(output.class_predictions, output.class_probabilities.argmax(axis=1))
+        np.testing.assert_array_equal(output.confidence, output.class_probabilities.max(axis=1))
 
 
-@pytest.mark.parametrize("name", NAMES)
+@every_model
+def test_what_other_heads_say_has_a_row_for_each_row(name: str) -> None:
+    model, data = ready(name)
+    for own, values in model.predict(data.X).outputs.items():
+        assert own.isidentifier()
+        assert values.shape[0] == ROWS
+        assert values.dtype == np.float64
+        assert not np.isinf(values).any()
+
+
+@every_model
 def test_a_saved_model_answers_exactly_the_same(name: str, tmp_path: Path) -> None:
-    data = sample(name)
-    model = fitted(name, data)
-    model.save(tmp_path)
+    model, data = ready(name)
+    model.save(tmp_path / "model")
     again = ModelRegistry.create(name)
-    again.load(tmp_path)
+    again.load(tmp_path / "model")
     assert again.config == model.config
-    np.testing.assert_array_equal(again.predict(data.X).class_probabilities, model.predict(data.X).class_probabilities)
+    one, two = model.predict(data.X), again.predict(data.X)
+    np.testing.assert_array_equal(one.class_probabilities, two.class_probabilities)
+    assert set(one.outputs) == set(two.outputs)
+    for own in one.outputs:
+        np.testing.assert_array_equal(one.outputs[own], two.outputs[own])
     assert again.get_feature_importance() == model.get_feature_importance()
     again.save(tmp_path / "again")
-    model.save(tmp_path / "model")
     assert files(tmp_path / "again") == files(tmp_path / "model")
 
 
-@pytest.mark.parametrize("name", NAMES)
+@every_model
 def test_same_seed_same_bytes(name: str, tmp_path: Path) -> None:
     data, held_out = sample(name), sample(name, seed=1, rows=200)
     for folder in ("one", "two"):
@@ -218,18 +217,18 @@ def test_same_seed_same_bytes(name: str, tmp_path: Path) -> None:
     assert not any(path.endswith((".pkl", ".pickle", ".joblib", ".pt")) for path in files(tmp_path))
 
 
-@pytest.mark.parametrize("name", NAMES)
+@every_model
 def test_equal_weights_change_nothing_and_unequal_ones_do(name: str) -> None:
     data = sample(name)
     plain, equal, unequal = (
         fitted(name, data, weights).predict(data.X).class_probabilities
-        for weights in (None, np.full(ROWS, 0.25), np.where(data.y == 0, 0.05, 1.0))
+        for weights in (None, np.full(ROWS, 0.25), np.where(data.classes == 0, 0.05, 1.0))
     )
     np.testing.assert_array_equal(plain, equal)
     assert unequal[:, 0].mean() < plain[:, 0].mean()
 
 
-@pytest.mark.parametrize("name", NAMES)
+@every_model
 def test_weights_are_shares_whatever_their_scale(name: str) -> None:
     data = sample(name)
     weights = np.random.default_rng(4).uniform(0.1, 2.0, ROWS)
@@ -241,128 +240,189 @@ def test_weights_are_shares_whatever_their_scale(name: str) -> None:
     np.testing.assert_allclose(plain, rounded, atol=1e-4)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@every_model
 def test_a_row_of_weight_zero_is_a_row_left_out(name: str) -> None:
     data = sample(name)
     first = np.arange(ROWS) < ROWS // 2
     # The half without weight says the contrary of the other, and one more row of each class is without any.
-    misled = Sample(data.X, np.where(first, data.y, 2 - data.y))
+    misled = data.taught(name, np.where(first, data.classes, data.classes.max() - data.classes))
     weights = np.where(first, np.random.default_rng(4).uniform(0.5, 1.5, ROWS), 0.0)
-    weights[np.unique(data.y, return_index=True)[1]] = 0.0
+    weights[np.unique(data.classes, return_index=True)[1]] = 0.0
     kept = weights > 0
     believed, weighted, left_out = (
         fitted(name, one, given).predict(data.X).class_probabilities
-        for one, given in ((misled, None), (misled, weights), (Sample(data.X[kept], data.y[kept]), weights[kept]))
+        for one, given in ((misled, None), (misled, weights), (misled.part(kept), weights[kept]))
     )
     np.testing.assert_allclose(weighted, left_out, atol=1e-9)
     assert np.abs(believed - left_out).mean() > 0.01
 
 
-@pytest.mark.parametrize("name", NAMES)
+@every_model
 def test_a_class_of_weight_zero_is_a_class_left_out(name: str) -> None:
     data = sample(name)
-    weights = (data.y != 1).astype("float64")
-    probabilities = fitted(name, data, weights, classes=3).predict(data.X).class_probabilities
-    assert probabilities.shape == (ROWS, 3)
-    assert probabilities[:, 1].mean() < 0.25
-    with pytest.raises(BadModelInput, match="training labels are class 2"):
-        quick(name).fit(data.X, data.y, None, None, sample_weights=(data.y == 2).astype("float64"))
+    if 3 in class_counts(name):
+        weights = (data.classes != 1).astype("float64")
+        probabilities = fitted(name, data, weights, classes=3).predict(data.X).class_probabilities
+        assert probabilities.shape == (ROWS, 3)
+        assert probabilities[:, 1].mean() < probabilities[:, [0, 2]].mean(axis=0).min()
+    last = data.classes.max()
+    with pytest.raises(BadModelInput, match=f"training labels are class {last}"):
+        quick(name).fit(data.X, data.y, None, None, sample_weights=(data.classes == last).astype("float64"))
 
 
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("missing", [0, 1, 2])
-def test_a_class_that_never_occurs_keeps_its_column(name: str, missing: int) -> None:
+@every_model
+def test_a_class_that_never_occurs_keeps_its_column(name: str) -> None:
+    if 3 not in class_counts(name):
+        pytest.skip("its targets have two classes")
     data = sample(name)
-    known = data.y != missing
-    model = fitted(name, Sample(data.X[known], data.y[known]), classes=3)
-    probabilities = model.predict(data.X).class_probabilities
-    assert probabilities.shape == (ROWS, 3)
-    np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-9)
-    assert probabilities[:, missing].mean() < 0.25
+    for missing in range(3):
+        model = fitted(name, data.part(data.classes != missing), classes=3)
+        probabilities = model.predict(data.X).class_probabilities
+        assert probabilities.shape == (ROWS, 3)
+        np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-9)
+        each = probabilities.mean(axis=0)
+        assert each[missing] < np.delete(each, missing).min()
 
 
-@pytest.mark.parametrize("name", NAMES)
+@every_model
 def test_inputs_are_not_changed(name: str) -> None:
     data = sample(name)
-    before = data.X.copy(), data.y.copy()
+    before = Sample(copied(data.X), data.classes.copy(), {own: values.copy() for own, values in data.heads.items()})
     fitted(name, data).predict(data.X)
-    np.testing.assert_array_equal(data.X, before[0])
-    np.testing.assert_array_equal(data.y, before[1])
+    for own, part in parts(data.X).items():
+        np.testing.assert_array_equal(part, parts(before.X)[own])
+    np.testing.assert_array_equal(data.classes, before.classes)
+    for own, values in data.heads.items():
+        np.testing.assert_array_equal(values, before.heads[own])
 
 
-@pytest.mark.parametrize("name", [n for n in NAMES if sequences(n)])
-def test_windows_give_what_arrays_give(name: str) -> None:
-    rng = np.random.default_rng(3)
-    values = rng.normal(size=(203, FEATURES)).astype("float32")
-    values[:2] = np.nan  # warm-up rows that no window covers
-    windows = Windows(values, np.arange(2 + LENGTH - 1, 203), LENGTH)
-    y = (values[windows.ends, 0] > 0).astype("int64")
-    weights = rng.integers(0, 3, len(windows)).astype("float64")
-    lazy, whole = quick(name), quick(name)
-    lazy.fit(windows, y, None, None, sample_weights=weights)
-    whole.fit(windows[np.arange(len(windows))], y, None, None, sample_weights=weights)
-    np.testing.assert_array_equal(
-        lazy.predict(windows).class_probabilities,
-        whole.predict(windows[np.arange(len(windows))]).class_probabilities,
-    )
+def views(name: str) -> tuple[Any, np.ndarray]:
+    """Inputs as views over matrices, whose first rows no view looks at, and the first column where they end."""
+    rng, model, told = np.random.default_rng(3), create(name), shapes(create(name))
+    longest = max(length or 1 for _, length in told.values())
+    found, first = {}, np.empty(0)
+    for own, (columns, length) in told.items():
+        values = rng.normal(size=(202 + longest, columns)).astype("float32")
+        values[:2] = np.nan
+        ends = np.arange(1 + longest, len(values))
+        found[own] = Rows(values, ends) if length is None else Windows(values, ends, length)
+        first = values[ends, 0]
+    return (NamedInputs(found) if model.inputs else found[""]), first
+
+
+@pytest.mark.parametrize("name", [n for n in NAMES if create(n).inputs or create(n).requires_sequences])
+def test_views_give_what_arrays_give(name: str) -> None:
+    X, told = views(name)
+    every = np.arange(len(told))
+    dense = NamedInputs({own: part[every] for own, part in X.items()}) if isinstance(X, NamedInputs) else X[every]
+    y = classes_of(told, class_counts(name)[-1])
+    heads = made_heads(name, y, seed=0)
+    weights = np.random.default_rng(4).integers(0, 3, len(y)).astype("float64")
+    lazy, whole = (fitted(name, Sample(given, y, heads), weights) for given in (X, dense))
+    np.testing.assert_array_equal(lazy.predict(X).class_probabilities, whole.predict(dense).class_probabilities)
 
 
 # Refusals ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", NAMES)
+@every_model
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_values_that_are_not_finite_are_refused(name: str, value: float) -> None:
-    data = sample(name)
-    bad = data.X.copy()
-    bad[3] = value
-    with pytest.raises(BadModelInput, match="NaN or infinity"):
-        quick(name).fit(bad, data.y, None, None)
-    with pytest.raises(BadModelInput, match="NaN or infinity"):
-        quick(name).fit(data.X, data.y, bad, data.y)
-    with pytest.raises(BadModelInput, match="NaN or infinity"):
-        fitted(name, data).predict(bad)
+    model, data = ready(name)
+
+    def spoilt(part: np.ndarray) -> np.ndarray:
+        found = part.copy()
+        found[3] = value
+        return found
+
+    for bad in each_changed(data.X, spoilt):
+        with pytest.raises(BadModelInput, match="NaN or infinity"):
+            quick(name).fit(bad, data.y, None, None)
+        with pytest.raises(BadModelInput, match="NaN or infinity"):
+            quick(name).fit(data.X, data.y, bad, data.y)
+        with pytest.raises(BadModelInput, match="NaN or infinity"):
+            model.predict(bad)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@every_model
 def test_shapes_that_do_not_fit_are_refused(name: str) -> None:
-    data = sample(name)
-    model = fitted(name, data)
-    with pytest.raises(BadModelInput, match="features"):
-        model.predict(data.X[..., :-1])
-    with pytest.raises(BadModelInput, match="dimensions"):
-        model.predict(data.X[0])
+    model, data = ready(name)
+    for narrow in each_changed(data.X, lambda part: part[..., :-1]):
+        # Of an input of one column nothing is left.
+        with pytest.raises(BadModelInput, match=r"features|hold nothing"):
+            model.predict(narrow)
+        with pytest.raises(BadModelInput, match=r"features|hold nothing"):
+            quick(name).fit(data.X, data.y, narrow, data.y)
+    for deep in each_changed(data.X, lambda part: part[..., None]):
+        with pytest.raises(BadModelInput, match="dimensions"):
+            model.predict(deep)
     with pytest.raises(BadModelInput, match="hold nothing"):
-        model.predict(data.X[:0])
+        model.predict(take(data.X, slice(0, 0)))
     with pytest.raises(BadModelInput, match="y_train has shape"):
-        quick(name).fit(data.X, data.y[:-1], None, None)
+        quick(name).fit(data.X, data.part(slice(0, -1)).y, None, None)
     with pytest.raises(BadModelInput, match="weights have shape"):
         quick(name).fit(data.X, data.y, None, None, sample_weights=np.ones(3))
-    with pytest.raises(BadModelInput, match="features"):
-        quick(name).fit(data.X, data.y, data.X[..., :-1], data.y)
-    if sequences(name):
-        with pytest.raises(BadModelInput, match="length"):
-            model.predict(data.X[:, 1:])
+    if model.requires_sequences:
+        for short in each_changed(data.X, lambda part: part[:, 1:] if part.ndim == 3 else part[..., :-1]):
+            with pytest.raises(BadModelInput, match=r"length|features|hold nothing"):
+                model.predict(short)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@every_model
+def test_one_input_is_not_several(name: str) -> None:
+    """Neither a model of one input takes several, nor the other way round; nor are names taken for each other."""
+    model, data = ready(name)
+    if isinstance(data.X, NamedInputs):
+        one = next(iter(data.X.values()))
+        renamed = NamedInputs({f"not_{own}": part for own, part in data.X.items()})
+        fewer = NamedInputs(dict(list(data.X.items())[1:])) if len(data.X) > 1 else renamed
+        others = [one, renamed, fewer]
+    else:
+        others = [NamedInputs({"X": data.X})]
+    for other in others:
+        with pytest.raises(BadModelInput, match="given"):
+            model.predict(other)
+        with pytest.raises(BadModelInput, match="given"):
+            quick(name).fit(other, data.y, None, None)
+
+
+@every_model
+def test_other_heads_than_the_model_s_are_refused(name: str) -> None:
+    data = sample(name)
+    if not data.heads:
+        with pytest.raises(BadModelInput, match="Give classes alone"):
+            quick(name).fit(data.X, Answers(data.classes, {"max_pct": np.ones(ROWS)}), None, None)
+        return
+    with pytest.raises(BadModelInput, match="Give Answers with"):
+        quick(name).fit(data.X, data.classes, None, None)
+    with pytest.raises(BadModelInput, match="It learns"):
+        quick(name).fit(data.X, Answers(data.classes, {"another": np.ones(ROWS)}), None, None)
+    for bad in (np.full(ROWS, np.inf), np.ones(ROWS - 1)):
+        first = next(iter(data.heads))
+        with pytest.raises(BadModelInput, match=f"head '{first}'"):
+            quick(name).fit(data.X, Answers(data.classes, {**data.heads, first: bad}), None, None)
+
+
+@every_model
 def test_labels_that_are_no_classes_are_refused(name: str) -> None:
     data = sample(name)
     with pytest.raises(BadModelInput, match="class 1"):
-        quick(name).fit(data.X, np.ones(ROWS, dtype="int64"), None, None)
+        quick(name).fit(data.X, data.taught(name, np.ones(ROWS, dtype="int64")).y, None, None)
     with pytest.raises(BadModelInput, match="labels from 0 to 2"):
-        quick(name, classes=2).fit(data.X, data.y, None, None)
+        quick(name, classes=2).fit(data.X, data.taught(name, np.arange(ROWS) % 3).y, None, None)
     with pytest.raises(BadModelInput, match="labels from -1"):
-        quick(name).fit(data.X, data.y - 1, None, None)
+        quick(name).fit(data.X, Sample(data.X, data.classes - 1, data.heads).y, None, None)
     with pytest.raises(BadModelInput, match="no classes"):
-        quick(name).fit(data.X, data.y + 0.5, None, None)
+        quick(name).fit(data.X, Sample(data.X, data.classes + 0.5, data.heads).y, None, None)
     with pytest.raises(BadModelInput, match="hold nothing"):
-        quick(name).fit(data.X[:0], data.y[:0], None, None)
+        quick(name).fit(take(data.X, slice(0, 0)), data.part(slice(0, 0)).y, None, None)
     with pytest.raises(BadModelInput, match="weights are"):
         quick(name).fit(data.X, data.y, None, None, sample_weights=np.zeros(ROWS))
+    with pytest.raises(BadModelInput, match="one of X_val and y_val is None"):
+        quick(name).fit(data.X, data.y, data.X, None)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@every_model
 def test_an_unfitted_model_refuses_to_answer_and_to_save(name: str, tmp_path: Path) -> None:
     with pytest.raises(BadModelInput, match="not fitted"):
         create(name).predict(sample(name).X)
@@ -370,130 +430,5 @@ def test_an_unfitted_model_refuses_to_answer_and_to_save(name: str, tmp_path: Pa
         create(name).save(tmp_path)
 
 
-# Learning ----------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_a_planted_signal_is_learnt(name: str) -> None:
-    whole = sample(name, rows=1500)
-    data, held_out = whole.part(slice(0, 1000)), whole.part(slice(1000, None))
-    model = create(name)
-    metrics = model.fit(data.X, data.y, held_out.X, held_out.y)
-    prior = prior_loss(data.y, held_out.y)
-    assert log_loss(held_out.y, model.predict(held_out.X).class_probabilities) < prior - 0.25
-    assert metrics.val_accuracy > 0.6
-    assert metrics.val_loss < prior - 0.25
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_permuted_labels_teach_nothing(name: str) -> None:
-    whole = sample(name, rows=2000)
-    permuted = np.random.default_rng(9).permutation(whole.y)
-    model = create(name)
-    model.fit(whole.X[:1000], permuted[:1000], whole.X[1000:1500], permuted[1000:1500])
-    answers = model.predict(whole.X[1500:])
-    majority = np.bincount(permuted[1500:]).max() / 500
-    # 500 rows: two standard errors of a share near .4 are .044.
-    assert (answers.class_predictions == permuted[1500:]).mean() < majority + 0.05
-    assert log_loss(permuted[1500:], answers.class_probabilities) > prior_loss(permuted[:1000], permuted[1500:]) - 0.02
-
-
-# A rare class ------------------------------------------------------------------------------------------------------
-
-
-def imbalanced(name: str, rows: int = 2400) -> Sample:
-    """Two classes; one row in twelve or so is of the second, and noise makes it hard to tell."""
-    whole = sample(name, rows=rows, seed=5)
-    last = whole.X[:, -1, 0] if sequences(name) else whole.X[:, 0]
-    y = last + 0.6 * np.random.default_rng(6).normal(size=rows) > 1.6
-    return Sample(whole.X, y.astype("int64"))
-
-
-def recall(y: np.ndarray, chosen: np.ndarray, label: int) -> float:
-    return float((chosen[y == label] == label).mean())
-
-
-def test_class_weights_are_for_every_family() -> None:
-    assert {"lightgbm", "logistic", "lstm", TEMPLATE} <= set(with_knob("class_weight"))
-
-
-@pytest.mark.parametrize("stops_early", [True, False], ids=["stops early", "to the end"])
-@pytest.mark.parametrize("name", with_knob("class_weight"))
-def test_balanced_classes_find_more_of_a_rare_one(name: str, stops_early: bool) -> None:
-    whole = imbalanced(name)
-    data, valid, held_out = (whole.part(slice(start, start + 800)) for start in (0, 800, 1600))
-    assert 0.04 < data.y.mean() < 0.12
-    found = []
-    for knobs in ({}, {"class_weight": "balanced"}):
-        model = create(name, **knobs)
-        seen = (valid.X, valid.y) if stops_early else (None, None)
-        model.fit(data.X, data.y, *seen)
-        found.append(model.predict(held_out.X).class_predictions)
-    plain, balanced = (recall(held_out.y, chosen, 1) for chosen in found)
-    # A standard error of a share among the 60 or so rare rows that are held out is .06.
-    assert balanced > plain + 0.15
-    assert recall(held_out.y, found[1], 0) > 0.6
-
-
-@pytest.mark.parametrize("name", with_knob("class_weight"))
-def test_balanced_is_weighing_by_hand(name: str) -> None:
-    data = imbalanced(name, rows=ROWS)
-    given = np.random.default_rng(4).uniform(0.5, 1.5, ROWS)
-    each = np.array([given[data.y == label].sum() for label in (0, 1)])
-    by_hand = fitted(name, data, given / each[data.y])
-    by_knob = fitted(name, data, given, class_weight="balanced")
-    np.testing.assert_allclose(
-        by_knob.predict(data.X).class_probabilities, by_hand.predict(data.X).class_probabilities, atol=1e-4
-    )
-
-
-@pytest.mark.parametrize("name", with_knob("loss"))
-def test_focal_loss_with_gamma_zero_is_cross_entropy(name: str, tmp_path: Path) -> None:
-    data, held_out = sample(name), sample(name, seed=1, rows=200)
-    losses = {
-        "none": {},
-        "entropy": {"loss": "cross_entropy"},
-        "focal_0": {"loss": "focal", "focal_gamma": 0.0},
-        "focal_2": {"loss": "focal"},
-    }
-    for folder, knobs in losses.items():
-        model = quick(name, **knobs)
-        model.fit(data.X, data.y, held_out.X, held_out.y)
-        model.save(tmp_path / folder)
-    none, entropy, focal_0, focal_2 = (network_only(tmp_path / folder) for folder in losses)
-    assert none == entropy == focal_0
-    assert none != focal_2
-
-
-@pytest.mark.parametrize("name", with_knob("loss"))
-def test_focal_loss_learns_a_planted_signal(name: str) -> None:
-    whole = sample(name, rows=1500)
-    data, held_out = whole.part(slice(0, 1000)), whole.part(slice(1000, None))
-    metrics = create(name, loss="focal").fit(data.X, data.y, held_out.X, held_out.y)
-    assert metrics.val_accuracy > 0.6
-
-
-@pytest.mark.parametrize("name", with_knob("loss"))
-def test_a_loss_that_is_none_is_refused(name: str) -> None:
-    for knobs in ({"loss": "hinge"}, {"loss": "focal", "focal_gamma": -1.0}, {"loss": "focal", "focal_gamma": "2"}):
-        with pytest.raises(BadModelInput, match=list(knobs)[-1]):
-            ModelRegistry.create(name, knobs)
-    with pytest.raises(BadModelInput, match=r"focal_gamma = 2\.0 with the loss cross_entropy"):
-        ModelRegistry.create(name, {"focal_gamma": 2.0})
-
-
-# The final model ---------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_the_final_configuration_trains_without_validation(name: str) -> None:
-    data, held_out = sample(name), sample(name, seed=1, rows=200)
-    first = quick(name)
-    metrics = first.fit(data.X, data.y, held_out.X, held_out.y)
-    knobs = first.final_config([metrics, metrics])
-    last = quick(name, **knobs)
-    found = last.fit(data.X, data.y, None, None)
-    assert np.isnan(found.val_loss)
-    assert not found.early_stopped
-    if metrics.best_epoch is not None:
-        assert found.epochs_trained == metrics.best_epoch
+def test_the_template_is_under_test() -> None:
+    assert TEMPLATE in NAMES

@@ -31,13 +31,24 @@ WIDTH = {
     "film_bars": (14, 14),
     "film_topology": (214, 214),
     "film_complexity": (6, 6),
+    "film": (234, 234),
     "expansion": (12, 12),
+    "dual_tower": (87, 87),
     "regime": (20, 20),
+    "pattern_features": (128, 128),
+    "hrm": (139, 139),
     "topology_only": (214, 214),
 }
 # The one column that is per money by definition; the regime classifier asks for it.
 PER_MONEY = "microstructure__amihud_illiquidity"
+PER_MONEY_IN = {"regime", "hrm"}
 WARM_UP, ROWS = 263, 500
+# What a network's set puts together.
+INPUTS = {
+    "film": ("film_bars", "film_topology", "film_complexity"),
+    "dual_tower": ("context", "stock"),
+    "hrm": ("neural_optimal", "regime", "pattern_features"),
+}
 
 every_set = pytest.mark.parametrize("name", SETS)
 
@@ -115,7 +126,7 @@ def test_no_set_has_a_raw_price(
 ) -> None:
     """In another currency and lot all stays as it was: no price, no logarithm of one, no volume as it is."""
     one, two = (select(each, set=name, columns=[]) for each in (known, other_units))
-    columns = [column for column in feature_columns(one) if (name, column) != ("regime", PER_MONEY)]
+    columns = [column for column in feature_columns(one) if column != PER_MONEY or name not in PER_MONEY_IN]
     np.testing.assert_allclose(one[columns][WARM_UP:], two[columns][WARM_UP:], rtol=2e-3, atol=2e-5)
 
 
@@ -131,6 +142,12 @@ def test_the_regimes_inputs_stand_in_their_order() -> None:
     assert names[:3] == ["two_scale_volatility", "bipower_volatility", "amihud_illiquidity"]
     assert [sum(name.startswith(kind) for name in names) for kind in ("state_", "volume_decile_")] == [4, 10]
     assert [name.endswith("_spread") for name in names[-3:]] == [True] * 3
+
+
+@pytest.mark.parametrize("name", INPUTS)
+def test_a_network_s_set_is_its_inputs_and_nothing_else(name: str) -> None:
+    parts = [declared(part).columns for part in INPUTS[name]]
+    assert declared(name).columns == tuple(dict.fromkeys(column for part in parts for column in part))
 
 
 def test_the_film_network_gets_its_three_inputs(known: dict[str, pd.DataFrame]) -> None:

@@ -190,3 +190,22 @@ def test_an_until_that_is_no_text_says_how_to_write_it(tmp_path, text):
 
 def test_every_refusal_ends_in_exit_code_2():
     assert all(issubclass(kind, BadInput) for kind in (BadParam, MissingFile, UnknownName, UnreadableFile))
+
+
+def test_tracking_and_tuning_have_defaults_and_refuse_what_is_not_there(tmp_path):
+    from tests.unit.flows.trained import PARAMS
+
+    file = tmp_path / params.FILE
+    file.write_text(PARAMS.replace("tracking: {backend: tensorboard}\n", ""))
+    known = params.load(tmp_path)
+    assert (known.tracking.backend, known.tracking.uri) == ("mlflow", None)
+    assert (known.tune.trials, known.tune.timeout_seconds) == (20, None)
+    for wrong, knob in (
+        ("tracking: {backend: mlfow}", r"tracking\.backend = 'mlfow'.*mlflow, none, tensorboard"),
+        ("tracking: {uri: ''}", r"tracking\.uri"),
+        ("tune: {trials: 0}", r"tune\.trials"),
+        ("tune: {timeout_seconds: 0}", r"tune\.timeout_seconds"),
+    ):
+        file.write_text(PARAMS.replace("tracking: {backend: tensorboard}", wrong))
+        with pytest.raises(BadParam, match=knob):
+            params.load(tmp_path)

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 __all__ = ["read_back"]
 
 SHORT, LONG = 0, 2
-ATR_WINDOW, SIGMA_SPAN = 14, 20  # those of `betti.labelling.direction`
+# Those of `betti.labelling._barriers`, not imported: every edit of a label would make the report stale twice.
+ATR_WINDOW, SIGMA_SPAN = 14, 20
 MOST_READ = 3000  # labels: bounds of more than these differ by less than a picture shows
 PRECISE = 0.02  # by what part of the distance the bounds may differ for a barrier to be drawn
 ROUNDING = 1e-4  # by what part bounds may cross: sums are taken in another order than the labels took them

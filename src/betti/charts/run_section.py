@@ -5,11 +5,13 @@ What does not belong here: comparing runs (`verdict.py`), drawing.
 
 from __future__ import annotations
 
+from statistics import mean, pstdev
 from typing import TYPE_CHECKING
 
 from betti.charts import confusion, reliability
 from betti.charts import equity as equity_picture
 from betti.charts import learning as learning_picture
+from betti.charts import paths as paths_picture
 from betti.charts.markup import escaped, grid, interval, number, paragraph, percent, picture, slug, table
 from betti.charts.page import Section, gathered
 
@@ -27,6 +29,7 @@ TRADING = (
     "bars", "Sharpe", "annual return", "total return", "max drawdown", "win rate", "profit factor", "trades",
     "turnover", "ruined",
 )  # fmt: skip
+PATHS = ("rows", "accuracy", "log loss", "Sharpe", "annual return", "total return", "max drawdown", "trades")
 
 
 def runs_section(bodies: Mapping[str, str]) -> Section:
@@ -51,9 +54,12 @@ def run_body(
         + _warnings(metrics)
         + _cards(metrics)
         + _scores(metrics)
+        + _gaps(metrics)
+        + _heads(metrics)
         + _intervals(metrics)
         + _trading(metrics)
         + _pictures(metrics, learning, predictions, equity, max_points)
+        + _paths(metrics, equity, max_points)
     )
 
 
@@ -104,6 +110,28 @@ def _score_cells(one: Classification) -> list[str]:
         number(one.log_loss),
         number(one.brier),
     ]
+
+
+def _gaps(metrics: RunMetrics) -> str:
+    """How much better each fold's model is on the rows it learnt from; nothing where no model said."""
+    rows = [
+        [name.replace("_", " "), number(one.train_accuracy), number(one.accuracy), number(one.train_loss),
+         number(one.log_loss)]
+        for name, one in metrics.gaps.items()
+    ]  # fmt: skip
+    header = ["", "train accuracy", "minus test", "train loss", "test log loss minus it"]
+    return "<h4>Train rows against test rows</h4>" + table(header, rows) if rows else ""
+
+
+def _heads(metrics: RunMetrics) -> str:
+    """What the model says beside its classes, against the labels of the same name."""
+    rows = [
+        [f"{name}, {where}", number(one.rows, 0), number(one.mae), number(one.rmse), number(one.spearman)]
+        for name, head in metrics.heads.items()
+        for where, one in [*((fold.replace("_", " "), each) for fold, each in head.folds.items()), ("all", head.pooled)]
+    ]
+    header = ["", "rows", "mean absolute error", "root mean squared error", "rank correlation"]
+    return "<h4>Other heads</h4>" + table(header, rows) if rows else ""
 
 
 def _intervals(metrics: RunMetrics) -> str:
@@ -175,6 +203,31 @@ def _equity(ident: str, equity: pd.DataFrame, max_points: int) -> str:
         return paragraph("No equity: nothing could be traded.")
     caption = "Equity after costs against buy and hold, and the fall from the highest point so far"
     return picture(f"{ident}-equity", equity_picture.curves(equity, max_points), caption)
+
+
+def _paths(metrics: RunMetrics, equity: pd.DataFrame, max_points: int) -> str:
+    """Every backtest path, where the folds make several: how their Sharpe ratios spread, a picture, and a table."""
+    traded = [one.trading for one in metrics.paths if one.trading is not None]
+    if not traded:
+        return ""
+    sharpes = [one.sharpe for one in traded]
+    words = (
+        f"{len(traded)} backtest paths, each through the whole tested history: Sharpe from {number(min(sharpes), 2)} "
+        f"to {number(max(sharpes), 2)}, mean {number(mean(sharpes), 2)}, standard deviation "
+        f"{number(pstdev(sharpes), 2)}; the deepest drawdown is {percent(min(one.max_drawdown for one in traded))}."
+    )
+    rows = [
+        [f"path {one.path}", number(one.rows, 0), number(one.accuracy), number(one.log_loss), number(got.sharpe, 2),
+         percent(got.annual_return), percent(got.total_return), percent(got.max_drawdown), number(got.trades, 0)]
+        for one in metrics.paths
+        if (got := one.trading) is not None
+    ]  # fmt: skip
+    drawn = ""
+    if paths_picture.columns(equity):
+        ident = f"fig-runs-{slug(metrics.run)}-paths"
+        caption = "Backtest paths after costs, and the strategy that acts on their mean probabilities"
+        drawn = picture(ident, paths_picture.curves(equity, max_points), caption)
+    return "<h4>Backtest paths</h4>" + paragraph(words) + drawn + table(["", *PATHS], rows)
 
 
 def reproducibility_section(metrics: Mapping[str, RunMetrics]) -> Section:

@@ -3,6 +3,8 @@
 A set in params.yaml without `columns` of its own takes the declaration here. The order counts: of two columns that say
 the same, pruning drops the later (`betti.training.pruning`), so plain columns stand before refined ones.
 
+A network of several inputs names a set for each, and has beside them one that puts these together: a run takes that.
+
 No family has a raw price. What a model calls raw is `bars`: log returns to the close before, whose sums are the log
 path of the close; a forecaster that scales its context sees the same as it would of the prices.
 
@@ -204,6 +206,42 @@ REGIME = (
     *_SPREADS,
 )
 
+# How the last bars look, as one point among others: every way of looking that a market with a volume has numbers for,
+# each once (no simple returns beside the logarithms, no Williams' %R beside the stochastic), and nothing per money.
+# Whoever measures distances between such points scales the columns first.
+PATTERN_FEATURES = (
+    *_BARS[:9],
+    *EXPANSION,
+    *_of("technical", *(f"log_return_{bars}" for bars in (2, 3, 5, 10, 20, 30, 60, 120))),
+    *_of("technical", "rsi_7", "rsi_14", "stochastic_k_14", "stochastic_d_14", "cci_20", "mfi_14"),
+    *_of("technical", "macd_12_26", "macd_signal_9", "macd_histogram", "adx_10", "plus_di_10", "minus_di_10"),
+    *_of("technical", "aroon_up_25", "aroon_down_25", "aroon_oscillator_25"),
+    *_of("technical", "supertrend_direction_10", "supertrend_distance_10"),
+    *_of("technical", *(f"sma_distance_{bars}" for bars in (5, 10, 20, 50, 100, 200))),
+    *_of("technical", *(f"ema_distance_{bars}" for bars in (8, 13, 21, 34))),
+    *_of("technical", "bollinger_width_20", "bollinger_width_50", "bollinger_b_20", "bollinger_b_50"),
+    *_of("technical", "keltner_position_20", "donchian_position_20", "donchian_position_55"),
+    *_of("technical", "atr_ratio_14", "atr_ratio_5_14", "true_range_14"),
+    *_of("technical", *(f"volatility_{bars}" for bars in (10, 20, 60, 120))),
+    *_of("technical", "parkinson_20", "parkinson_60", "garman_klass_20", "garman_klass_60"),
+    *_of("technical", "rogers_satchell_20", "rogers_satchell_60", "yang_zhang_20", "yang_zhang_60"),
+    *_of("technical", "obv_20", "obv_60", "cmf_20", "vwap_distance_20", "vwap_distance_60"),
+    *_of("technical", "volume_z_20", "volume_z_60", "volume_ratio_5_20", "buy_volume_20", "sell_volume_20"),
+    *_of("technical", "delta_20", "cumulative_delta_20", "cumulative_delta_60"),
+    *_MICROSTRUCTURE,
+    *_of("microstructure", *(f"volume_decile_{tenth:02d}" for tenth in range(1, 11))),
+    *_WAVELETS,
+    *_of("complexity", "ma_separation", "price_efficiency", "support_reaction", "directional_result"),
+    *_of("complexity", "volume_price_alignment", "permutation_entropy", "sample_entropy", "spectral_entropy"),
+    *_of("complexity", "hurst_exponent", "detrended_fluctuation", "higuchi_dimension"),
+)
+
+
+def _together(*parts: tuple[str, ...]) -> tuple[str, ...]:
+    """Every column of these once, in order."""
+    return tuple(dict.fromkeys(column for part in parts for column in part))
+
+
 SETS = {
     one.name: one
     for one in (
@@ -220,10 +258,20 @@ SETS = {
         FeatureSet("film_bars", _BARS, "FiLM network: its windows of bars, 14 channels"),
         FeatureSet("film_topology", FILM_TOPOLOGY, "FiLM network: the 214 topological numbers"),
         FeatureSet("film_complexity", _SIX, "FiLM network: the six indicators that condition it"),
+        FeatureSet("film", _together(_BARS, FILM_TOPOLOGY, _SIX), "FiLM network: all of its three inputs"),
         FeatureSet("expansion", EXPANSION, "expansion network: the twelve inputs of a bar"),
         FeatureSet("stock", STOCK, "dual tower: the 62 numbers of the stock"),
         FeatureSet("context", CONTEXT, "dual tower: the 25 numbers of what surrounds the market"),
+        FeatureSet("dual_tower", _together(CONTEXT, STOCK), "dual tower: both of its inputs"),
         FeatureSet("regime", REGIME, "conditioning system: the 20 numbers that tell market regimes"),
+        FeatureSet(
+            "pattern_features", PATTERN_FEATURES, "conditioning system: the 128 numbers that patterns are told by"
+        ),
+        FeatureSet(
+            "hrm",
+            _together(NEURAL_OPTIMAL, REGIME, PATTERN_FEATURES),
+            "hierarchical reasoning model: its tokens, which are neural_optimal, regimes and patterns",
+        ),
         FeatureSet("topology_only", ("topology__*",), "every topological number alone, to see what they carry"),
     )
 }

@@ -54,6 +54,8 @@ def _arrow_schema(schema: Schema, columns: list[str]) -> pa.Schema:
         "double": pa.float64(),
         "float": pa.float32(),
         "int64": pa.int64(),
+        "int16": pa.int16(),
+        "text of few": pa.dictionary(pa.int16(), pa.string()),
     }
     declared = {c.name: pa.field(c.name, types[c.type], nullable=c.nullable) for c in schema.columns}
     extra = [name for name in columns if name not in declared]

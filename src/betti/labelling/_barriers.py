@@ -20,9 +20,11 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Integers = NDArray[np.int64]
 
-__all__ = ["ABOVE", "BELOW", "BOTH", "NEITHER", "Touches", "Width", "first_touches"]
+__all__ = ["ABOVE", "ATR_WINDOW", "BELOW", "BOTH", "NEITHER", "SIGMA_SPAN", "Touches", "Width", "first_touches"]
 
 NEITHER, ABOVE, BELOW, BOTH = 0, 1, 2, 3
+# Bars of the mean true range, and the span of the weighted deviation: what every target means by "atr" and "sigma".
+ATR_WINDOW, SIGMA_SPAN = 14, 20
 
 
 @dataclass(frozen=True)
@@ -31,28 +33,26 @@ class Width:
 
     Attributes:
         upper, lower: distances in that volatility.
-        measure: "sigma", the exponentially weighted deviation of one-bar log returns, times the close and the root of
-            the horizon; or "atr", the mean true range in price.
-        window: the deviation's span, or the bars of the mean true range.
+        measure: "sigma", the exponentially weighted deviation (span 20) of one-bar log returns, times the close and
+            the root of the horizon; or "atr", the mean true range of 14 bars in price.
     """
 
     upper: float
     lower: float
     measure: str
-    window: int
 
     @property
     def back(self) -> int:
         """Bars before a decision bar that its volatility reads."""
-        return (self.window if self.measure == "atr" else ewm_memory(self.window)) + 1
+        return (ATR_WINDOW if self.measure == "atr" else ewm_memory(SIGMA_SPAN)) + 1
 
     def unit(self, bars: pd.DataFrame, horizon: int) -> Floats:
         """(n,) the volatility at every bar, in price; NaN while it warms up, and where the market has not moved."""
         high, low, close = (bars[name].to_numpy(dtype="float64") for name in ("high", "low", "close"))
         if self.measure == "atr":
-            unit = average_true_range(high, low, close, self.window)
+            unit = average_true_range(high, low, close, ATR_WINDOW)
         else:
-            unit = close * ewm_deviation(close, self.window) * np.sqrt(horizon)
+            unit = close * ewm_deviation(close, SIGMA_SPAN) * np.sqrt(horizon)
         # A market that has not moved has barriers at its own price: no question is asked of it.
         return np.where(unit > 0, unit, np.nan)
 

@@ -25,7 +25,6 @@ __all__ = ["CLASSES", "COLUMNS", "barriers", "label", "reach"]
 COLUMNS = ("direction",)
 CLASSES = 3
 SHORT, NEUTRAL, LONG = 0, 1, 2
-ATR_WINDOW, SIGMA_SPAN = 14, 20
 
 
 def label(
@@ -106,8 +105,7 @@ def barriers(
         bars: bars of one symbol in time order.
         horizon, width, upper, lower, measure: as in `label`, whose other knobs do not matter.
     """
-    sides = Width(upper or width, lower or width, measure, ATR_WINDOW if measure == "atr" else SIGMA_SPAN)
-    return first_touches(bars, horizon, sides)
+    return first_touches(bars, horizon, Width(upper or width, lower or width, measure))
 
 
 def _answers(touches: Touches, both: str) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
@@ -120,5 +118,4 @@ def _answers(touches: Touches, both: str) -> tuple[NDArray[np.int64], NDArray[np
 
 def reach(*, horizon: int, measure: str, **_: object) -> tuple[int, int]:
     """Bars before and after: volatility, then the labels whose spans overlap this one's (they enter its weight)."""
-    sides = Width(1.0, 1.0, measure, ATR_WINDOW if measure == "atr" else SIGMA_SPAN)
-    return sides.back + horizon, 2 * horizon
+    return Width(1.0, 1.0, measure).back + horizon, 2 * horizon

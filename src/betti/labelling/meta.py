@@ -24,7 +24,6 @@ __all__ = ["CLASSES", "COLUMNS", "label", "primary_side", "reach"]
 
 COLUMNS = ("right", "side")
 CLASSES = 2
-ATR_WINDOW, SIGMA_SPAN = 14, 20
 
 
 def label(
@@ -64,9 +63,8 @@ def label(
     import pandas as pd
 
     side, close = primary_side(bars, primary, lookback), bars["close"].to_numpy(dtype="float64")
-    window = ATR_WINDOW if measure == "atr" else SIGMA_SPAN
-    longs = first_touches(bars, horizon, Width(profit, stop, measure, window))
-    shorts = first_touches(bars, horizon, Width(stop, profit, measure, window))
+    longs = first_touches(bars, horizon, Width(profit, stop, measure))
+    shorts = first_touches(bars, horizon, Width(stop, profit, measure))
     long, kept = side[longs.rows] > 0, side[longs.rows] != 0
     right = np.where(long, longs.kind == ABOVE, shorts.kind == BELOW)[kept]
     rows, ends = longs.rows[kept], np.where(long, longs.ends, shorts.ends)[kept]
@@ -103,5 +101,4 @@ def primary_side(bars: pd.DataFrame, primary: str, lookback: int) -> NDArray[np.
 
 def reach(*, horizon: int, measure: str, lookback: int, **_: object) -> tuple[int, int]:
     """Bars before and after: volatility and signal, then the labels whose spans overlap this one's."""
-    sides = Width(1.0, 1.0, measure, ATR_WINDOW if measure == "atr" else SIGMA_SPAN)
-    return max(sides.back, lookback) + horizon, 2 * horizon
+    return max(Width(1.0, 1.0, measure).back, lookback) + horizon, 2 * horizon

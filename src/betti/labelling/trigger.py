@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import numpy as np
 from pydantic import Field
 
+from betti.labelling._barriers import SIGMA_SPAN
 from betti.labelling._spans import average_uniqueness, ewm_deviation, ewm_memory
 from betti.labelling._weights import NEWEST, Day, HalfLife, recency
 
@@ -22,7 +23,6 @@ __all__ = ["CLASSES", "COLUMNS", "label", "reach"]
 
 COLUMNS = ("trigger", "max_pct", "side")
 CLASSES = 2
-SIGMA_SPAN = 20
 SIDES = {"up": 1.0, "down": -1.0, "either": 0.0}
 
 

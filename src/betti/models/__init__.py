@@ -10,12 +10,21 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from betti.discovery import Folder
 from betti.errors import BettiError, UnknownName
-from betti.models._protocol import BaseModel, PredictionOutput, TrainingMetrics
+from betti.models._protocol import Answers, BaseModel, InputSpec, PredictionOutput, TrainingMetrics
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["FOLDER", "BaseModel", "ModelInfo", "ModelRegistry", "PredictionOutput", "TrainingMetrics"]
+__all__ = [
+    "FOLDER",
+    "Answers",
+    "BaseModel",
+    "InputSpec",
+    "ModelInfo",
+    "ModelRegistry",
+    "PredictionOutput",
+    "TrainingMetrics",
+]
 
 FOLDER = Folder("betti.models", kind="model")
 M = TypeVar("M", bound=type[BaseModel])
@@ -23,7 +32,12 @@ M = TypeVar("M", bound=type[BaseModel])
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """What is known of a registered model without training it."""
+    """What is known of a registered model without training it, at its default knobs.
+
+    Attributes:
+        inputs: the inputs of a model that takes several, by name; empty for a model of one.
+        heads: label columns that it learns beside the class.
+    """
 
     name: str
     family: str
@@ -31,6 +45,8 @@ class ModelInfo:
     requires_scaling: bool
     requires_sequences: bool
     default_config: dict[str, Any]
+    inputs: Mapping[str, InputSpec]
+    heads: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -99,4 +115,6 @@ class ModelRegistry:
             model.requires_scaling,
             model.requires_sequences,
             model.get_default_config(),
+            model.inputs,
+            model.heads,
         )

@@ -1,53 +1,99 @@
 """What every model checks before it learns or answers, so that all refuse the same things in the same words.
 
-What does not belong here: checks of tables (`betti.training.prepare`), and merging knobs (`_config.py`).
+A model of one input calls `training` and `answerable`, one that names several `named_training` and `named_answerable`:
+each refuses what the other takes. A model without other heads refuses `Answers`: what it would leave out unsaid, a
+caller has given by mistake.
+
+What does not belong here: checks of tables (`betti.training.prepare`), merging knobs and their ranges (`_config.py`).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from betti.errors import BadModelInput
-from betti.models._config import merged
-from betti.windows import Windows
+from betti.models._config import merged, ranges
+from betti.models._protocol import Answers
+from betti.windows import NamedInputs, Rows, Windows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
-    from betti.models._protocol import BaseModel, Inputs
+    from betti.models._protocol import BaseModel, Inputs, Labels, Single
 
     Allowed = tuple[float, float] | tuple[str, ...]
     Bounds = Mapping[str, Allowed]
+    Floats = NDArray[np.float64]
+    Classes = NDArray[np.int64]
+    Heads = Mapping[str, Floats]
+    Part = NDArray[np.float32] | Windows | Rows
 
-__all__ = ["Training", "answerable", "configured", "fitted", "ranges", "training"]
+__all__ = [
+    "Learnt",
+    "NamedTraining",
+    "Training",
+    "answerable",
+    "configured",
+    "fitted",
+    "named_answerable",
+    "named_training",
+    "ranges",
+    "training",
+]
 
 
-@dataclass(frozen=True)
-class Training:
-    """Checked training data, without the rows of weight 0.
+@dataclass(frozen=True, kw_only=True)
+class Learnt:
+    """Checked answers to learn from, without the rows of weight 0.
 
     Attributes:
-        X: (n, features) or (n, length, features) float32, an array or `Windows`.
         y: (n,) int64 classes.
         weights: (n,) positive with mean 1, so that regularisation means the same with and without weights.
         kept: (given,) which of the rows given are here: a model that splits again takes its `spans` by it.
-        X_val: validation inputs, or None.
-        y_val: their classes, or None.
+        y_val: (m,) classes of the validation rows, or None.
         classes: how many classes there are, some of which may be missing here.
+        heads: label column -> (n,) float64, NaN where the label does not say; empty for a model without other heads.
+        heads_val: the same of the validation rows.
     """
 
-    X: Inputs
-    y: NDArray[np.int64]
-    weights: NDArray[np.float64]
+    y: Classes
+    weights: Floats
     kept: NDArray[np.bool_]
-    X_val: Inputs | None
-    y_val: NDArray[np.int64] | None
+    y_val: Classes | None
     classes: int
+    heads: Heads = field(default_factory=dict)
+    heads_val: Heads = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training(Learnt):
+    """Checked training data of a model of one input.
+
+    Attributes:
+        X: (n, features) or (n, length, features) float32, an array or `Windows`.
+        X_val: validation inputs, or None.
+    """
+
+    X: Single
+    X_val: Single | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class NamedTraining(Learnt):
+    """Checked training data of a model of several inputs.
+
+    Attributes:
+        X: the inputs that the model names, in its order, float32.
+        X_val: validation inputs, or None.
+    """
+
+    X: NamedInputs
+    X_val: NamedInputs | None
 
 
 # Knobs -------------------------------------------------------------------------------------------------------------
@@ -66,110 +112,197 @@ def configured(model: BaseModel, given: Mapping[str, Any] | None, bounds: Bounds
     return config
 
 
-def ranges(model: str, config: Mapping[str, Any], bounds: Bounds) -> None:
-    """Refuse a knob without a value, outside its range [low, high], or of a name that is not among its names.
-
-    Raises:
-        BadModelInput: names the knob, and its range or names where it has them.
-    """
-    for knob, value in config.items():
-        if value is None or (isinstance(value, float) and not np.isfinite(value)):
-            raise BadModelInput(model, f"{knob} = {value!r}", "Give it a finite value, or leave it out")
-    for knob in [name for name in bounds if name in config]:  # an optional knob need not be there
-        if not _allows(bounds[knob], config[knob]):
-            raise BadModelInput(model, f"{knob} = {config[knob]!r}", f"It takes {_told(bounds[knob])}")
-
-
-def _allows(allowed: Allowed, value: Any) -> bool:
-    low, high = allowed[0], allowed[-1]
-    if isinstance(low, str) or isinstance(high, str):
-        return value in allowed
-    # The type is asked here too: an optional knob has no default to compare its type with.
-    return isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
-
-
-def _told(allowed: Allowed) -> str:
-    if all(isinstance(bound, str) for bound in allowed):
-        return " or ".join(str(name) for name in allowed)
-    return f"a value from {allowed[0]:g} to {allowed[-1]:g}"
-
-
 # Training data -----------------------------------------------------------------------------------------------------
 
 
 def training(
     model: BaseModel,
     X_train: Inputs,
-    y_train: NDArray[np.int64],
+    y_train: Labels,
     X_val: Inputs | None,
-    y_val: NDArray[np.int64] | None,
-    sample_weights: NDArray[np.float64] | None,
+    y_val: Labels | None,
+    sample_weights: Floats | None,
     classes: int,
 ) -> Training:
-    """Check everything a classifier's `fit` is given; `classes` = 0 counts them in the labels.
+    """Check everything that the `fit` of a model of one input is given; `classes` = 0 counts them in the labels.
 
     Rows of weight 0 teach nothing and are left out here, since few learners would ignore them altogether: trees count
     the rows in a leaf, random draws and batches follow the number of rows.
 
     Raises:
-        BadModelInput: NaN or infinity, shapes that do not fit, labels out of range, one class, no rows, bad weights.
+        BadModelInput: NaN or infinity, shapes that do not fit, labels out of range, one class, no rows, bad weights;
+            several inputs; other heads than the model's.
     """
-    name, sequences = type(model).__name__, model.requires_sequences
-    X = _inputs(name, X_train, sequences)
-    y = _labels(name, "y_train", y_train, len(X))
-    known = classes or max(int(y.max()) + 1, 2)
-    _in_range(name, "y_train", y, known)
-    weights = _weights(name, sample_weights, len(X))
-    kept = weights > 0
-    if not kept.all():
-        X, y, weights = _only(X, kept), y[kept], _mean_one(weights[kept])
-    if len(np.unique(y)) < 2:
-        raise BadModelInput(
-            name, f"all {len(y)} training labels are class {y[0]}", "Use more rows, or folds in which two classes occur"
-        )
-    if X_val is None or y_val is None:
-        if (X_val is None) != (y_val is None):
-            raise BadModelInput(name, "one of X_val and y_val is None", "Give both or neither")
-        return Training(X, y, weights, kept, None, None, known)
-    checked = _inputs(name, X_val, sequences)
-    _same_shape(name, checked, X.shape[1:])
-    labels = _labels(name, "y_val", y_val, len(checked))
-    _in_range(name, "y_val", labels, known)
-    return Training(X, y, weights, kept, checked, labels, known)
+    name, X = type(model).__name__, _single(model, X_train)
+    unseen = _unseen(name, X_val, y_val)
+    checked = None if unseen is None else _single(model, unseen)
+    if checked is not None:
+        _same_shape(name, "", checked.shape[1:], X.shape[1:])
+    learnt = _learnt(model, (y_train, len(X)), (y_val, 0 if checked is None else len(checked)), sample_weights, classes)
+    kept = X if learnt.kept.all() else _only(X, learnt.kept)
+    return Training(X=kept, X_val=checked, **vars(learnt))
 
 
-def _inputs(model: str, X: Inputs, sequences: bool) -> Inputs:
-    """The inputs as float32, with the right number of dimensions, not empty, all finite."""
-    if not isinstance(X, Windows):
-        X = np.ascontiguousarray(X, dtype="float32")
-    elif X.values.dtype != np.float32:
-        X = Windows(X.values.astype("float32"), X.ends, X.length)
-    wanted = 3 if sequences else 2
-    if len(X.shape) != wanted:
+def named_training(
+    model: BaseModel,
+    X_train: Inputs,
+    y_train: Labels,
+    X_val: Inputs | None,
+    y_val: Labels | None,
+    sample_weights: Floats | None,
+    classes: int,
+) -> NamedTraining:
+    """What `training` does, for a model that names several inputs.
+
+    Raises:
+        BadModelInput: as `training`; one input; an input that is missing or not the model's; windows of another length
+            than its `InputSpec`.
+    """
+    name, X = type(model).__name__, _named(model, X_train)
+    for own, spec in model.inputs.items():
+        if spec.length is not None:
+            length = X[own].shape[1]
+            if length != spec.length:
+                raise BadModelInput(name, f"input '{own}': sequences of length {length}", f"It takes {spec.length}")
+    unseen = _unseen(name, X_val, y_val)
+    checked = None if unseen is None else _named(model, unseen)
+    if checked is not None:
+        for own, part in checked.items():
+            _same_shape(name, f"input '{own}': ", part.shape[1:], X[own].shape[1:])
+    learnt = _learnt(model, (y_train, X.rows), (y_val, checked.rows if checked else 0), sample_weights, classes)
+    return NamedTraining(X=X if learnt.kept.all() else X.take(learnt.kept), X_val=checked, **vars(learnt))
+
+
+def _unseen(model: str, X_val: Inputs | None, y_val: Labels | None) -> Inputs | None:
+    if (X_val is None) != (y_val is None):
+        raise BadModelInput(model, "one of X_val and y_val is None", "Give both or neither")
+    return X_val
+
+
+# Inputs ------------------------------------------------------------------------------------------------------------
+
+
+def _single(model: BaseModel, X: Inputs) -> Single:
+    """The one input, checked."""
+    name = type(model).__name__
+    if isinstance(X, NamedInputs):
+        raise BadModelInput(name, f"given the inputs {', '.join(X)}", "It takes one: an array or Windows")
+    one = _windows(X) if isinstance(X, Windows) else _array(X)
+    _refuse(name, "inputs", one, model.requires_sequences)
+    return one
+
+
+def _named(model: BaseModel, X: Inputs) -> NamedInputs:
+    """The inputs that the model names, in its order, each checked."""
+    name, wanted = type(model).__name__, model.inputs
+    given = set(X) if isinstance(X, NamedInputs) else set()
+    if not isinstance(X, NamedInputs) or given != set(wanted):
+        found = f"given the inputs {', '.join(sorted(given))}" if given else "given one input without a name"
+        raise BadModelInput(name, found, f"It takes NamedInputs of {', '.join(wanted)}")
+    parts = {own: _floats(X[own]) for own in wanted}
+    for own, spec in wanted.items():
+        _refuse(name, f"input '{own}'", parts[own], spec.length is not None)
+    return NamedInputs(parts)
+
+
+def _floats(X: Part) -> Part:
+    if isinstance(X, Rows):
+        return X if X.values.dtype == np.float32 else Rows(X.values.astype("float32"), X.at)
+    return _windows(X) if isinstance(X, Windows) else _array(X)
+
+
+def _windows(X: Windows) -> Windows:
+    return X if X.values.dtype == np.float32 else Windows(X.values.astype("float32"), X.ends, X.length)
+
+
+def _array(X: NDArray[np.float32]) -> NDArray[np.float32]:
+    whole: NDArray[np.float32] = np.ascontiguousarray(X, dtype="float32")
+    return whole
+
+
+def _refuse(model: str, what: str, X: Part, sequences: bool) -> None:
+    """Refuse an input with another number of dimensions, without rows or columns, or not finite."""
+    if len(X.shape) != (3 if sequences else 2):
         shape = "(n, length, features)" if sequences else "(n, features)"
-        raise BadModelInput(model, f"inputs have {len(X.shape)} dimensions", f"It takes {shape}")
+        raise BadModelInput(model, f"{what} of {len(X.shape)} dimensions", f"It takes {shape}")
     if 0 in X.shape:
-        raise BadModelInput(model, f"inputs of shape {X.shape} hold nothing", "Give at least one row and one feature")
+        found = f"{what} of shape {X.shape} hold nothing"
+        raise BadModelInput(model, found, "Give at least one row and one feature")
     bad = _not_finite(X)
     if bad:
-        raise BadModelInput(
-            model, f"{bad} input rows hold NaN or infinity", "Leave out warm-up rows and columns without values"
-        )
-    return X
+        found = f"{bad} rows of {what} hold NaN or infinity"
+        raise BadModelInput(model, found, "Leave out warm-up rows and columns without values")
 
 
-def _not_finite(X: Inputs) -> int:
-    """How many rows are not finite; of `Windows` only the rows that a window covers."""
-    if not isinstance(X, Windows):
+def _not_finite(X: Part) -> int:
+    """How many rows are not finite; of views only the rows of the matrix that they look at."""
+    if isinstance(X, np.ndarray):
         return int((~np.isfinite(X)).reshape(len(X), -1).any(axis=1).sum())
     edges = np.zeros(len(X.values) + 1, dtype="int64")
-    np.add.at(edges, X.ends - X.length + 1, 1)
-    np.add.at(edges, X.ends + 1, -1)
+    last, length = (X.ends, X.length) if isinstance(X, Windows) else (X.at, 1)
+    np.add.at(edges, last - length + 1, 1)
+    np.add.at(edges, last + 1, -1)
     covered = np.cumsum(edges)[:-1] > 0
     return int((~np.isfinite(X.values[covered])).any(axis=1).sum())
 
 
-def _labels(model: str, what: str, y: NDArray[np.int64], rows: int) -> NDArray[np.int64]:
+def _only(X: Single, kept: NDArray[np.bool_]) -> Single:
+    return X.take(kept) if isinstance(X, Windows) else X[kept]
+
+
+# Labels ------------------------------------------------------------------------------------------------------------
+
+
+def _learnt(
+    model: BaseModel,
+    train: tuple[Labels, int],
+    valid: tuple[Labels | None, int],
+    sample_weights: Floats | None,
+    classes: int,
+) -> Learnt:
+    """Labels, each with the number of rows it must have, and weights; rows of weight 0 are left out."""
+    name = type(model).__name__
+    y, heads = _answers(model, "y_train", *train)
+    known = classes or max(int(y.max()) + 1, 2)
+    _in_range(name, "y_train", y, known)
+    weights = _weights(name, sample_weights, len(y))
+    kept = weights > 0
+    if not kept.all():
+        y, weights = y[kept], _mean_one(weights[kept])
+        heads = {own: values[kept] for own, values in heads.items()}
+    if len(np.unique(y)) < 2:
+        raise BadModelInput(
+            name, f"all {len(y)} training labels are class {y[0]}", "Use more rows, or folds in which two classes occur"
+        )
+    shared = Learnt(y=y, weights=weights, kept=kept, y_val=None, classes=known, heads=heads)
+    given, rows = valid
+    if given is None:
+        return shared
+    y_val, heads_val = _answers(model, "y_val", given, rows)
+    _in_range(name, "y_val", y_val, known)
+    return replace(shared, y_val=y_val, heads_val=heads_val)
+
+
+def _answers(model: BaseModel, what: str, given: Labels, rows: int) -> tuple[Classes, Heads]:
+    """Classes, and what the model's other heads learn, in its order."""
+    name, wanted = type(model).__name__, model.heads
+    if isinstance(given, Answers) != bool(wanted):
+        found = f"{what} holds {'heads beside the classes' if isinstance(given, Answers) else 'classes alone'}"
+        raise BadModelInput(name, found, f"Give Answers with {', '.join(wanted)}" if wanted else "Give classes alone")
+    if not isinstance(given, Answers):
+        return _classes(name, what, given, rows), {}
+    if set(given.heads) != set(wanted):
+        found = f"{what} holds the heads {', '.join(sorted(given.heads)) or 'none'}"
+        raise BadModelInput(name, found, f"It learns {', '.join(wanted)}")
+    heads = {own: np.asarray(given.heads[own], dtype="float64") for own in wanted}
+    for own, values in heads.items():
+        if values.shape != (rows,) or np.isinf(values).any():
+            found = f"head '{own}' of {what} has shape {values.shape} for {rows} rows, or infinite values"
+            raise BadModelInput(name, found, "Give one finite number per row, NaN where the label does not say")
+    return _classes(name, what, given.classes, rows), heads
+
+
+def _classes(model: str, what: str, y: Classes, rows: int) -> Classes:
     found = np.asarray(y)
     if found.shape != (rows,):
         raise BadModelInput(model, f"{what} has shape {found.shape} for {rows} rows", "Give one label per row")
@@ -178,14 +311,14 @@ def _labels(model: str, what: str, y: NDArray[np.int64], rows: int) -> NDArray[n
     return found.astype("int64")
 
 
-def _in_range(model: str, what: str, y: NDArray[np.int64], classes: int) -> None:
+def _in_range(model: str, what: str, y: Classes, classes: int) -> None:
     if y.min() < 0 or y.max() >= classes:
         raise BadModelInput(
             model, f"{what} holds labels from {y.min()} to {y.max()}", f"With {classes} classes: 0 to {classes - 1}"
         )
 
 
-def _weights(model: str, weights: NDArray[np.float64] | None, rows: int) -> NDArray[np.float64]:
+def _weights(model: str, weights: Floats | None, rows: int) -> Floats:
     if weights is None:
         return np.ones(rows)
     found = np.asarray(weights, dtype="float64")
@@ -196,13 +329,9 @@ def _weights(model: str, weights: NDArray[np.float64] | None, rows: int) -> NDAr
     return _mean_one(found)
 
 
-def _mean_one(weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    scaled: NDArray[np.float64] = weights / weights.mean()
+def _mean_one(weights: Floats) -> Floats:
+    scaled: Floats = weights / weights.mean()
     return scaled
-
-
-def _only(X: Inputs, kept: NDArray[np.bool_]) -> Inputs:
-    return X.take(kept) if isinstance(X, Windows) else X[kept]
 
 
 # Answering ---------------------------------------------------------------------------------------------------------
@@ -218,20 +347,37 @@ def fitted(model: BaseModel, state: Any) -> None:
         raise BadModelInput(type(model).__name__, "it is not fitted", "Call `fit` or `load` first")
 
 
-def answerable(model: BaseModel, X: Inputs, shape: tuple[int, ...]) -> Inputs:
+def answerable(model: BaseModel, X: Inputs, shape: tuple[int, ...]) -> Single:
     """Inputs to answer for, of the row shape seen in `fit`.
 
     Raises:
-        BadModelInput: another width or length, no rows, NaN or infinity.
+        BadModelInput: another width or length, no rows, NaN or infinity, several inputs.
     """
-    checked = _inputs(type(model).__name__, X, model.requires_sequences)
-    _same_shape(type(model).__name__, checked, shape)
+    checked = _single(model, X)
+    _same_shape(type(model).__name__, "", checked.shape[1:], shape)
     return checked
 
 
-def _same_shape(model: str, X: Inputs, shape: tuple[int, ...]) -> None:
-    if tuple(X.shape[1:]) == tuple(shape):
+def named_answerable(model: BaseModel, X: Inputs, shapes: Mapping[str, tuple[int, ...]]) -> NamedInputs:
+    """What `answerable` does, for a model that names several inputs.
+
+    Args:
+        model: it names them.
+        X: `NamedInputs`.
+        shapes: name -> shape of its rows in `fit`.
+
+    Raises:
+        BadModelInput: as `answerable`; one input, or other names.
+    """
+    checked = _named(model, X)
+    for own, part in checked.items():
+        _same_shape(type(model).__name__, f"input '{own}': ", part.shape[1:], shapes[own])
+    return checked
+
+
+def _same_shape(model: str, what: str, found: tuple[int, ...], shape: tuple[int, ...]) -> None:
+    if tuple(found) == tuple(shape):
         return
-    if X.shape[-1] != shape[-1]:
-        raise BadModelInput(model, f"rows of {X.shape[-1]} features", f"It was trained on {shape[-1]}")
-    raise BadModelInput(model, f"sequences of length {X.shape[1]}", f"It was trained on length {shape[0]}")
+    if found[-1] != shape[-1]:
+        raise BadModelInput(model, f"{what}rows of {found[-1]} features", f"It was trained on {shape[-1]}")
+    raise BadModelInput(model, f"{what}sequences of length {found[0]}", f"It was trained on length {shape[0]}")

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
+    from typing import TypeAlias
 
     import numpy as np
     from numpy.typing import NDArray
 
     from betti.windows import NamedInputs, Windows
 
+    # What a model of one input takes: `betti.models._checks` narrows to it.
+    Single: TypeAlias = NDArray[np.float32] | Windows
     # One input, or for a model that names several (`BaseModel.inputs`) all of them.
-    Inputs = NDArray[np.float32] | Windows | NamedInputs
-    Spans = tuple[NDArray[np.int64], NDArray[np.int64]]
+    Inputs: TypeAlias = Single | NamedInputs
+    Spans: TypeAlias = tuple[NDArray[np.int64], NDArray[np.int64]]
     # Classes alone, or for a model with other heads (`BaseModel.heads`) what those learn too.
-    Labels = NDArray[np.int64] | "Answers"
+    Labels: TypeAlias = "NDArray[np.int64] | Answers"
 
 __all__ = ["Answers", "BaseModel", "InputSpec", "PredictionOutput", "TrainingMetrics"]
 
@@ -31,10 +34,12 @@ class InputSpec:
     Attributes:
         set: the declared feature set (`betti.features.sets`) whose columns it takes, in order, out of the run's set.
         length: rows in a window of it; None takes the decision row alone.
+        scaling: how it is scaled on the training rows; None as the model's family is scaled, where it is at all.
     """
 
     set: str
     length: int | None = None
+    scaling: Literal["standard", "robust", "none"] | None = None
 
 
 @dataclass(frozen=True)
@@ -109,7 +114,13 @@ class BaseModel(ABC):
     A model is built with a configuration (its defaults with some replaced) and knows its number of classes from
     `fit`. Labels are integers 0 .. classes - 1; a class may be missing in a fold, so the caller says how many there
     are by `config["classes"]`.
+
+    Attributes:
+        SMALL: knobs that make the model small enough to be fitted in a second, and still learn: the tests that hold
+            for every model fit it with these. None are needed where the defaults are quick.
     """
+
+    SMALL: ClassVar[Mapping[str, Any]] = {}
 
     def __init__(self, config: Mapping[str, Any] | None = None) -> None:
         """Take the default configuration with these values replaced.
@@ -135,7 +146,7 @@ class BaseModel(ABC):
     @property
     @abstractmethod
     def requires_sequences(self) -> bool:
-        """Whether inputs are (n, length, features) rather than (n, features)."""
+        """Whether inputs are (n, length, features) rather than (n, features); of several inputs, whether any is."""
 
     @property
     def inputs(self) -> Mapping[str, InputSpec]:

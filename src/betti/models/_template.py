@@ -2,7 +2,8 @@
 
 To add a model: copy this file to `betti/models/NAME.py`, uncomment the decorator, change what it computes, and name it
 in a run in params.yaml. The contract tests run over it from then on. Say here what the model is and where it comes
-from; what several models share goes to `betti.nn` or `betti.training`.
+from; what several models share goes to `betti.nn` or `betti.training`. A network is shorter to add: it needs a subclass
+of `_torch.TorchClassifier` (docs/add-a-model.md).
 """
 
 from __future__ import annotations

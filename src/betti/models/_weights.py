@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from betti.models._checks import Training
+    from betti.models._checks import Learnt
 
 __all__ = ["BOUNDS", "RowWeights", "balanced", "row_weights"]
 
@@ -62,7 +62,7 @@ SCHEMES: dict[str, Callable[[NDArray[np.int64], NDArray[np.float64], int], NDArr
 BOUNDS = {"class_weight": tuple(SCHEMES)}
 
 
-def row_weights(data: Training, class_weight: str | None) -> RowWeights:
+def row_weights(data: Learnt, class_weight: str | None) -> RowWeights:
     """Sample weights times class weights, found on the training rows alone; None leaves classes as they are.
 
     Validation rows have the same class weights, so that early stopping judges by what is learnt. Without them it would

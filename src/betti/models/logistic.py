@@ -1,19 +1,20 @@
 """Multinomial logistic regression: the linear baseline that anything larger has to beat.
 
-Stored as its coefficients, so that loading needs no scikit-learn.
+Stored as its coefficients, so that loading needs no scikit-learn. What does not belong here: the regression itself
+(`_linear.py`), and what all models of single rows share (`_tabular.py`).
 """
 
 from __future__ import annotations
 
-import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from betti.models import ModelRegistry, _checks, _files, _weights
-from betti.models._protocol import BaseModel, PredictionOutput, TrainingMetrics
-from betti.training.scores import Course, scores, softmax, training_metrics
+from betti.models import ModelRegistry, _files, _weights
+from betti.models._linear import ARRAYS, Linear, fit_linear
+from betti.models._search import Real
+from betti.models._tabular import Lesson, Tabular, named_arrays
+from betti.training.scores import Course
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from betti.models._checks import Bounds
-    from betti.models._protocol import Inputs, Spans
+    from betti.models._search import Choice
 
 __all__ = ["Logistic"]
 
@@ -30,39 +31,14 @@ BOUNDS: Bounds = {"C": (1e-8, 1e8), "max_iter": (1, 1e6), "tolerance": (1e-12, 1
 COEFFICIENTS = "coefficients.safetensors"
 
 
-@dataclass(frozen=True)
-class _Fitted:
-    """One row of coefficients per class that occurred in training."""
-
-    coefficients: NDArray[np.float64]  # (seen classes, features)
-    intercepts: NDArray[np.float64]  # (seen classes,)
-    seen: NDArray[np.int64]  # (seen classes,)
-    classes: int
-
-
 @ModelRegistry.register("logistic", family="classical", description="multinomial logistic regression, L2 penalty")
-class Logistic(BaseModel):
+class Logistic(Tabular[Linear]):
     """scikit-learn's `LogisticRegression` by L-BFGS, on scaled rows of (n, features)."""
 
-    def __init__(self, config: Mapping[str, Any] | None = None) -> None:
-        super().__init__(config)
-        _checks.ranges(type(self).__name__, self.config, BOUNDS)
-        self._fitted: _Fitted | None = None
-
-    @property
-    def model_family(self) -> str:
-        """Classical."""
-        return "classical"
-
-    @property
-    def requires_scaling(self) -> bool:
-        """The penalty treats all columns alike, so they must be of one scale."""
-        return True
-
-    @property
-    def requires_sequences(self) -> bool:
-        """One row at a time."""
-        return False
+    FAMILY = "classical"
+    SCALED = True  # the penalty treats all columns alike, so they must be of one scale
+    RANGES = BOUNDS
+    SEARCH: ClassVar[Mapping[str, Choice]] = {"C": Real(1e-3, 10.0, log=True)}
 
     def get_default_config(self) -> dict[str, Any]:
         """`classes` = 0 counts the classes in the labels."""
@@ -75,81 +51,23 @@ class Logistic(BaseModel):
             "classes": 0,
         }
 
-    def fit(
-        self,
-        X_train: Inputs,
-        y_train: NDArray[np.int64],
-        X_val: Inputs | None,
-        y_val: NDArray[np.int64] | None,
-        sample_weights: NDArray[np.float64] | None = None,
-        config: Mapping[str, Any] | None = None,
-        spans: Spans | None = None,  # noqa: ARG002  # it does not split again
-    ) -> TrainingMetrics:
-        """Train; validation rows are only scored."""
-        from sklearn.linear_model import LogisticRegression
+    def _learn(self, lesson: Lesson) -> tuple[Linear, Course]:
+        """Validation rows are only scored."""
+        knobs = {name: self.config[name] for name in ("C", "max_iter", "tolerance")}
+        found, rounds = fit_linear(lesson.X.astype("float64"), lesson.y, lesson.weights, **knobs)
+        return found, Course(rounds, best_epoch=None, early_stopped=False, history={})
 
-        began = time.perf_counter()
-        self.config = _checks.configured(self, config, BOUNDS)
-        data = _checks.training(self, X_train, y_train, X_val, y_val, sample_weights, self.config["classes"])
-        weights = _weights.row_weights(data, self.config.get("class_weight"))
-        regression = LogisticRegression(
-            C=self.config["C"], max_iter=self.config["max_iter"], tol=self.config["tolerance"]
-        )
-        regression.fit(np.asarray(data.X, dtype="float64"), data.y, sample_weight=weights.train)
-        self._fitted = _Fitted(*_per_class(regression.coef_, regression.intercept_), regression.classes_, data.classes)
+    def _answer(self, state: Linear, X: NDArray[np.float32], classes: int) -> NDArray[np.float64]:
+        return state.probabilities(X.astype("float64"), classes)
 
-        train = scores(data.y, self._probabilities(data.X), data.weights)
-        valid = None
-        if data.X_val is not None and data.y_val is not None:
-            valid = scores(data.y_val, self._probabilities(data.X_val))
-        course = Course(int(regression.n_iter_.max()), best_epoch=None, early_stopped=False, history={})
-        return training_metrics(train, valid, course, time.perf_counter() - began)
+    def _write(self, state: Linear, path: Path) -> dict[str, Any]:
+        _files.write_arrays(path / COEFFICIENTS, state.arrays())
+        return {}
 
-    def predict(self, X: Inputs) -> PredictionOutput:
-        """Probabilities of (n, features) rows; a class that never occurred in training gets 0."""
-        _checks.fitted(self, self._fitted)
-        assert self._fitted is not None
-        checked = _checks.answerable(self, X, (self._fitted.coefficients.shape[1],))
-        return PredictionOutput.from_probabilities(self._probabilities(checked))
+    def _read(self, path: Path, facts: Mapping[str, Any]) -> Linear:  # noqa: ARG002  # arrays say it all
+        return Linear(**named_arrays(path / COEFFICIENTS, ARRAYS))
 
-    def _probabilities(self, X: Inputs) -> NDArray[np.float64]:
-        assert self._fitted is not None
-        fitted = self._fitted
-        logits = np.asarray(X, dtype="float64") @ fitted.coefficients.T + fitted.intercepts
-        probabilities = np.zeros((len(logits), fitted.classes))
-        probabilities[:, fitted.seen] = softmax(logits)
-        return probabilities
-
-    def save(self, path: Path) -> None:
-        """`coefficients.safetensors` and `model.json`."""
-        _checks.fitted(self, self._fitted)
-        assert self._fitted is not None
-        arrays = {
-            "coefficients": self._fitted.coefficients,
-            "intercepts": self._fitted.intercepts,
-            "seen": self._fitted.seen,
-        }
-        _files.write_facts(path, "logistic", {"config": self.config, "classes": self._fitted.classes})
-        _files.write_arrays(path / COEFFICIENTS, arrays)
-
-    def load(self, path: Path) -> None:
-        """Read what `save` wrote."""
-        facts = _files.read_facts(path, "logistic", ("config", "classes"))
-        arrays = _files.read_arrays(path / COEFFICIENTS)
-        self.config = facts["config"]
-        self._fitted = _Fitted(arrays["coefficients"], arrays["intercepts"], arrays["seen"], facts["classes"])
-
-    def get_feature_importance(self) -> dict[str, float] | None:
-        """Mean absolute coefficient over the classes, by feature position."""
-        if self._fitted is None:
-            return None
-        return {str(i): float(v) for i, v in enumerate(np.abs(self._fitted.coefficients).mean(axis=0))}
-
-
-def _per_class(
-    coefficients: NDArray[np.float64], intercepts: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """One row per class also for two classes, where scikit-learn keeps the second one's row alone."""
-    if len(coefficients) > 1:
-        return coefficients, intercepts
-    return np.vstack([np.zeros_like(coefficients), coefficients]), np.append(0.0, intercepts)
+    def _importance(self, state: Linear, features: int) -> NDArray[np.float64]:  # noqa: ARG002  # one per column
+        """Mean absolute coefficient over the classes; columns come scaled, so that it is one per deviation."""
+        found: NDArray[np.float64] = np.abs(state.coefficients).mean(axis=0)
+        return found

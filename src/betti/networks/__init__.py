@@ -25,8 +25,10 @@ _MODULES = {
         *("ContextTower", "StockTower", "RelevanceHead", "DualTowerRelevanceModel"),
         *("RelevanceRegressionLoss", "RelevanceDirectionLoss", "TowerRegularizationLoss", "EmbeddingMagnitudeLoss"),
         *("DualTowerLoss", "WeightedDualTowerLoss"),
-        *("create_model", "count_parameters", "create_data_loaders"),
+        *("create_model", "count_parameters"),
     ),
+    # Apart from the network, which is trained without it: it knows feature sets and splits.
+    "dual_tower_data": ("DualTowerDataset", "create_data_loaders"),
     "conditioning": ("RegimeClassifier", "PatternRAG", "ConditioningSystem"),
     "hrm": ("HierarchicalReasoningModel",),
 }

@@ -28,7 +28,6 @@ from betti.networks.dual_tower_config import (
     StockTowerConfig,
     TrainingConfig,
 )
-from betti.networks.dual_tower_data import DualTowerDataset, create_data_loaders
 from betti.networks.dual_tower_losses import (
     DIRECTIONS,
     DualTowerLoss,
@@ -54,7 +53,6 @@ __all__ = [
     "ContextTower",
     "ContextTowerConfig",
     "DataConfig",
-    "DualTowerDataset",
     "DualTowerLoss",
     "DualTowerModelConfig",
     "DualTowerOutput",
@@ -74,7 +72,6 @@ __all__ = [
     "TrainingConfig",
     "WeightedDualTowerLoss",
     "count_parameters",
-    "create_data_loaders",
     "create_model",
     "logit_of_class",
     "parameter_groups",

@@ -1,8 +1,9 @@
 """Losses that several models share. A loss takes outputs, targets and row weights, and gives one value per row.
 
 `LOSSES` has those of classifiers by name: a model has the knobs in `BOUNDS` and asks `chosen`. Rows are averaged by the
-training loop, which knows how many rows an epoch has. What does not belong here: balancing several losses against each
-other, and class weights (`betti.models._weights`), which come in with the row weights.
+training loop, which knows how many rows an epoch has. A loss that learns or remembers something is an `Objective`. What
+does not belong here: how several losses are balanced against each other (`betti.networks`), and class weights
+(`betti.models._weights`), which come in with the row weights.
 """
 
 from __future__ import annotations
@@ -12,16 +13,26 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import Tensor, nn
 from torch.nn import functional
 
 from betti.errors import BadModelInput
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
-    from torch import Tensor
-
-__all__ = ["BOUNDS", "LOSSES", "CrossEntropy", "Focal", "Loss", "chosen", "weighted_cross_entropy"]
+__all__ = [
+    "BOUNDS",
+    "LOSSES",
+    "CrossEntropy",
+    "Focal",
+    "Loss",
+    "Objective",
+    "Stateless",
+    "chosen",
+    "objective_of",
+    "weighted_cross_entropy",
+]
 
 DEFAULT = "cross_entropy"
 
@@ -108,3 +119,52 @@ def chosen(model: str, config: Mapping[str, Any]) -> Loss:
     if stray:
         raise BadModelInput(model, f"{', '.join(stray)} with the loss {name}", "Leave it out, or change `loss`")
     return LOSSES[name](**{knob: config[knob] for knob in own if knob in config})
+
+
+# Losses with a state -----------------------------------------------------------------------------------------------
+
+
+class Objective(nn.Module, ABC):
+    """A loss with a state: several losses that balance themselves, scales that are learnt, means that are remembered.
+
+    Subclass it and give `forward`. Its parameters learn with the network's, without weight decay; what it remembers
+    belongs into buffers, so that a training that was interrupted goes on with it. `self.training` is false while
+    validation rows are judged: nothing may be remembered of those.
+    """
+
+    @abstractmethod
+    def forward(self, outputs: Any, targets: Any, weights: Tensor) -> Tensor:
+        """Outputs and targets of k rows and (k,) row weights to (k,) values, not averaged, or to one scalar."""
+
+    def epoch_ended(self) -> Mapping[str, float]:
+        """Called after the training rows of each epoch, before validation rows are judged.
+
+        Returns:
+            Numbers by name for the history, the same names each time, such as each loss's share of the whole.
+        """
+        return {}
+
+
+class Stateless(Objective):
+    """A loss that is only a function, as an objective."""
+
+    def __init__(self, loss: Callable[[Any, Any, Tensor], Tensor]) -> None:
+        super().__init__()
+        self._loss = loss
+
+    def forward(self, outputs: Any, targets: Any, weights: Tensor) -> Tensor:
+        """What the function says."""
+        return self._loss(outputs, targets, weights)
+
+
+def objective_of(loss: Objective | Callable[[Any, Any, Tensor], Tensor]) -> Objective:
+    """The loss itself where it is an objective, else a `Stateless` around it.
+
+    Raises:
+        BadModelInput: it wants to know when an epoch ends and is no objective: nobody would tell it.
+    """
+    if isinstance(loss, Objective):
+        return loss
+    if hasattr(loss, "epoch_ended"):
+        raise BadModelInput(type(loss).__name__, "it has epoch_ended and is no Objective", "Make it a subclass of one")
+    return Stateless(loss)

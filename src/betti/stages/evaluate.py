@@ -17,10 +17,14 @@ from betti.metrics import baselines
 from betti.metrics._instants import instants, span_bars
 from betti.metrics.classification import classification, log_losses
 from betti.metrics.decisions import positions
+from betti.metrics.heads import PREFIX, head_scores, output_columns
+from betti.metrics.overfitting import train_test_gaps
+from betti.metrics.paths import backtests, curves
 from betti.metrics.significance import Bootstrap, difference_interval, score_intervals, trading_intervals
 from betti.metrics.trading import Simulation, buy_and_hold, simulate, summarise
 from betti.progress import track
 from betti.records import RunMetrics, RunWarning, Scores
+from betti.training.fold_roles import FoldRoles
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,6 +32,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+    from betti.metrics.paths import BacktestPath
     from betti.records import Classification, Interval
     from betti.training.manifest import RunManifest
     from betti.training.run import TrainedRun
@@ -58,11 +63,13 @@ class Evaluated:
     """What the stage hands out.
 
     Attributes:
-        predictions: `betti.schemas.PREDICTIONS` with `p_0` ..., `prediction` and `label`, by fold, symbol and time.
+        predictions: `betti.schemas.PREDICTIONS` with `p_0` ..., `prediction` and `label`, by fold, symbol and time,
+            and `output_NAME` for each number that the model says beside its classes.
         metrics: every score of the run.
         scores: the few of them that are compared at a glance.
         confusion: `actual`, `predicted`: one row per test row.
-        equity: `timestamp`, `strategy`, `buy_and_hold`: value of 1 invested, at every open.
+        equity: `timestamp`, `strategy`, `buy_and_hold`: value of 1 invested, at every open; beside them `path_0` ...,
+            where the folds make several paths.
     """
 
     predictions: pd.DataFrame
@@ -74,7 +81,9 @@ class Evaluated:
 
 @dataclass(frozen=True)
 class _Tested:
-    """All judged test rows in order, with the (n, classes) probabilities of the run and of the baselines."""
+    """All judged test rows in order, `output_NAME` among their columns, with the (n, classes) probabilities of the run
+    and of the baselines.
+    """
 
     rows: pd.DataFrame
     run: Floats
@@ -126,18 +135,22 @@ def evaluate(
     tested = _test(models, feature_set, labels, folds, clean)
     horizon = int(span_bars(tested.rows, clean).max())
     bootstrap = Bootstrap(repetitions, confidence, seed, horizon)
-    signals = _signals(tested, decision_threshold, _traded(trade_symbols, clean))
-    strategy, held = (
-        trade(signals, clean, cost_bps=cost_bps, slippage_bps=slippage_bps) for trade in (simulate, buy_and_hold)
-    )
+    symbols, costs = _traded(trade_symbols, clean), {"cost_bps": cost_bps, "slippage_bps": slippage_bps}
+    signals = _signals(tested.rows, tested.run, decision_threshold, symbols)
+    strategy, held = simulate(signals, clean, **costs), buy_and_hold(signals, clean, **costs)
     if strategy is None or held is None:
         found = "no test row of the traded symbols is followed by the two bars that a fill needs"
         raise NothingToEvaluate(
             models.manifest.run, found, "Mend evaluate.trade_symbols in params.yaml, or fetch more bars"
         )
-    metrics = _metrics(models.manifest, tested, (strategy, held), decision_threshold, bootstrap)
+
+    def trade(rows: pd.DataFrame, answers: Floats) -> Simulation | None:
+        return simulate(_signals(rows, answers, decision_threshold, symbols), clean, **costs)
+
+    paths = backtests(tested.rows, tested.run, trade)
+    metrics = _metrics(models.manifest, tested, (strategy, held), paths, decision_threshold, bootstrap)
     predictions = _predictions(models.manifest, tested)
-    return Evaluated(predictions, metrics, _scores(metrics), _confusion(predictions), _equity(strategy, held))
+    return Evaluated(predictions, metrics, _scores(metrics), _confusion(predictions), _equity(strategy, held, paths))
 
 
 def _scores(metrics: RunMetrics) -> Scores:
@@ -166,9 +179,11 @@ def _test(
 
     dropped: Counter[str] = Counter()
     found = []
-    for fold in track(sorted({int(fold) for fold in folds["fold"].unique()}), "folds"):
-        train, test = (_labelled(labels, folds, fold, role, models.manifest.label) for role in ("train", "test"))
-        dropped["no_label"] += int(((folds["fold"] == fold) & (folds["role"] == "test")).sum()) - len(test)
+    known = _known(labels, models.manifest.label)
+    roles = FoldRoles.of(known, folds)
+    for fold in track(roles.numbers, "folds"):
+        train, test = (known.iloc[roles.where(fold, role)].assign(fold=fold) for role in ("train", "test"))
+        dropped["no_label"] += roles.listed(fold, "test") - len(test)
         if not len(test):
             continue
         answers = models.predict(fold, feature_set, test[[*KEY, "span_start", "span_end", models.manifest.label]])
@@ -176,7 +191,9 @@ def _test(
         kept = answers.rows[KEY].assign(_at=np.arange(len(answers.rows))).merge(test, on=KEY, validate="one_to_one")
         kept = kept.sort_values(["symbol", "timestamp"], kind="stable")
         if len(kept):
-            run = _checked(models.manifest, answers.output.class_probabilities)[kept.pop("_at").to_numpy()]
+            order = kept.pop("_at").to_numpy()
+            run = _checked(models.manifest, answers.output.class_probabilities)[order]
+            kept = kept.assign(**output_columns(models.manifest.model, answers.output.outputs, order))
             found.append((kept, run, *_baselines(kept, train, labels, clean, models.manifest)))
     counts = {reason: count for reason, count in sorted(dropped.items()) if count}
     if not found:
@@ -187,11 +204,10 @@ def _test(
     )
 
 
-def _labelled(labels: pd.DataFrame, folds: pd.DataFrame, fold: int, role: str, label: str) -> pd.DataFrame:
-    """The label rows of one role in one fold, with `fold` and an integer `label`; unlabelled rows are left out."""
-    keys = folds.loc[(folds["fold"] == fold) & (folds["role"] == role), KEY]
-    rows = keys.merge(labels[labels[label].notna()], on=KEY, validate="one_to_one")
-    return rows.assign(fold=fold, label=rows[label].astype("int64"))
+def _known(labels: pd.DataFrame, label: str) -> pd.DataFrame:
+    """The rows that have a label, as an integer `label`, by symbol and time."""
+    rows = labels[labels[label].notna()].sort_values(["symbol", "timestamp"], kind="stable")
+    return rows.assign(label=rows[label].astype("int64"))
 
 
 def _nothing(run: str, folds: pd.DataFrame, dropped: Mapping[str, int]) -> NothingToEvaluate:
@@ -242,14 +258,14 @@ def _traded(trade_symbols: list[str], clean: pd.DataFrame) -> list[str]:
     return trade_symbols or present
 
 
-def _signals(tested: _Tested, threshold: float, symbols: list[str]) -> pd.DataFrame:
-    """`timestamp`, `symbol`, `position`; a row that several folds test (combinatorial) takes their mean probability."""
-    names = [f"p_{label}" for label in range(tested.run.shape[1])]
-    table = tested.rows[KEY].copy()
-    table[names] = tested.run
-    sided = "side" in tested.rows
+def _signals(rows: pd.DataFrame, answers: Floats, threshold: float, symbols: list[str]) -> pd.DataFrame:
+    """`timestamp`, `symbol`, `position`; a row that occurs several times (combinatorial) takes its mean probability."""
+    names = [f"p_{label}" for label in range(answers.shape[1])]
+    table = rows[KEY].copy()
+    table[names] = answers
+    sided = "side" in rows
     if sided:
-        table["side"] = tested.rows["side"]
+        table["side"] = rows["side"]
     mean = table[table["symbol"].isin(symbols)].groupby(["symbol", "timestamp"], sort=True, as_index=False).mean()
     side = mean["side"].to_numpy(dtype="float64") if sided else None
     position = positions(mean[names].to_numpy(), threshold, side)
@@ -263,12 +279,14 @@ def _metrics(
     manifest: RunManifest,
     tested: _Tested,
     traded: tuple[Simulation, Simulation],
+    paths: tuple[BacktestPath, ...],
     threshold: float,
     bootstrap: Bootstrap,
 ) -> RunMetrics:
     y, times = tested.y, instants(tested.rows["timestamp"])
     strategy, held = traded
     others = {"majority_class": tested.majority_class, "last_direction": tested.last_direction}
+    folds = _by_fold(tested, threshold)
     return RunMetrics(
         run=manifest.run,
         model=manifest.model,
@@ -279,8 +297,10 @@ def _metrics(
         columns=len(manifest.columns),
         columns_dropped={name: choice.dropped for name, choice in manifest.pruned.items()},
         device=manifest.device,
-        folds=_by_fold(tested, threshold),
+        folds=folds,
         pooled=classification(y, tested.run, threshold),
+        gaps=train_test_gaps(manifest.fits, folds),
+        heads=head_scores(tested.rows),
         intervals=score_intervals(times, y, tested.run, bootstrap),
         trading=summarise(strategy),
         trading_intervals=trading_intervals(strategy.returns, strategy.bars_per_year, bootstrap),
@@ -288,6 +308,7 @@ def _metrics(
         baseline_trading={"buy_and_hold": summarise(held)},
         versus=_versus(tested, times, strategy, held, bootstrap),
         versus_score=VERSUS_SCORE,
+        paths=[path.score for path in paths],
         rows_dropped=tested.dropped,
         warnings=[
             RunWarning(kind=one.kind, message=one.message, found=one.found, limit=one.limit)
@@ -326,8 +347,9 @@ def _predictions(manifest: RunManifest, tested: _Tested) -> pd.DataFrame:
     table = tested.rows[[*KEY, "fold"]].assign(model=manifest.model, run=manifest.run)
     for label in range(manifest.classes):
         table[f"p_{label}"] = tested.run[:, label]
+    said = tested.rows.filter(regex=f"^{PREFIX}")
     return table.assign(
-        prediction=tested.run.argmax(axis=1).astype("float64"), label=tested.rows["label"].astype("float64")
+        prediction=tested.run.argmax(axis=1).astype("float64"), label=tested.rows["label"].astype("float64"), **said
     )
 
 
@@ -336,7 +358,8 @@ def _confusion(predictions: pd.DataFrame) -> pd.DataFrame:
     return whole.rename(columns={"label": "actual", "prediction": "predicted"})
 
 
-def _equity(strategy: Simulation, held: Simulation) -> pd.DataFrame:
+def _equity(strategy: Simulation, held: Simulation, paths: tuple[BacktestPath, ...]) -> pd.DataFrame:
     import pandas as pd
 
-    return pd.DataFrame({"timestamp": strategy.times, "strategy": strategy.equity, "buy_and_hold": held.equity})
+    whole = {"timestamp": strategy.times, "strategy": strategy.equity, "buy_and_hold": held.equity}
+    return pd.DataFrame(whole | curves(paths, strategy.times))

@@ -1,8 +1,9 @@
 """Stage 7, one item per run: a model per fold for honest evaluation, and a final one on everything known.
 
 Every fold is checked for leaks before anything is fitted; columns are chosen and scalers fitted on train rows alone.
-What does not belong here: cutting folds (`betti.splits`), turning tables into inputs (`betti.training.prepare`), which
-columns are alike (`betti.training.pruning`), models (`betti.models`).
+What does not belong here: cutting folds (`betti.splits`), turning tables into inputs (`betti.training.prepare`), what
+a model demands of them (`betti.training.demands`), which columns are alike (`betti.training.pruning`), models
+(`betti.models`).
 """
 
 from __future__ import annotations
@@ -17,12 +18,14 @@ from betti.errors import BadInput, BadParam
 from betti.models import ModelRegistry
 from betti.progress import tell
 from betti.schemas import ROLES
-from betti.training import prepare, pruning
+from betti.training import demands, prepare, pruning
+from betti.training.fold_roles import NO_ROLE, FoldRoles
 from betti.training.guard import thinness
+from betti.training.inputs import model_inputs
 from betti.training.leaks import refuse_leaks
 from betti.training.manifest import FitFacts, RunManifest, library_versions
 from betti.training.run import FINAL, Member, TrainedRun, member_name
-from betti.training.scaling import fit_scaler
+from betti.training.scaling import ONLY
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,11 +33,12 @@ if TYPE_CHECKING:
 
     from betti.models import BaseModel, TrainingMetrics
     from betti.training.guard import Thin
-    from betti.training.prepare import FeatureRows, Labelled
+    from betti.training.inputs import ModelInputs
+    from betti.training.manifest import InputFacts
+    from betti.training.prepare import Labelled
     from betti.training.pruning import Choice
 
     Positions = NDArray[np.int64]
-    Roles = dict[int, NDArray[np.object_]]
 
 __all__ = ["NothingToTrain", "StaleFolds", "Trained", "train"]
 
@@ -98,15 +102,19 @@ class _Recipe:
 
     Attributes:
         prototype: the model with the run's knobs, never fitted.
-        label: the column that is learnt.
+        label: the column of classes.
         longest_step: microseconds that a window may step over; None for single rows.
+        asked_for: the model's inputs, by name.
+        features: their matrices.
+        data: the rows that have a label and an input.
     """
 
     asked: _Asked
     prototype: BaseModel
     label: str
     longest_step: int | None
-    features: FeatureRows
+    asked_for: dict[str, InputFacts]
+    features: ModelInputs
     data: Labelled
 
 
@@ -139,7 +147,8 @@ def train(
 
     Args:
         feature_set: columns as in `schemas.FEATURES`.
-        labels: columns as in `schemas.LABELS`; its first target column is learnt, its `weight` weighs rows.
+        labels: columns as in `schemas.LABELS`; its first target column holds the classes and decides which rows are
+            learnt from, further ones are learnt by the model's other heads, its `weight` weighs rows.
         folds: columns as in `schemas.FOLDS`.
         run: the run's name.
         model: a registered model.
@@ -148,12 +157,13 @@ def train(
         seed: of every fit.
         config: knobs of the model to replace.
         prune: each model is spared constant columns and those more alike than this (`betti.training.pruning`), as its
-            own train rows show; None gives all columns to all models.
+            own train rows show; None gives all columns to all models. A model of several inputs takes all of them.
         least_samples_per_feature: train rows per column that the smallest fold must have; None only warns.
         classes: how many the target has, whether or not all of them occur (`CLASSES` of its file).
 
     Raises:
         LeakError: a train or valid row's span overlaps a test row's.
+        MissingInputs, MissingHeads: the set or the target lacks columns that the model needs.
         ValuelessColumns: features without any value.
         StaleFolds: folds of other labels.
         NothingToTrain: a fold without usable train rows.
@@ -163,7 +173,7 @@ def train(
     """
     asked = _Asked(run, model, set, target, seed, prune, classes)
     recipe = _recipe(asked, config, feature_set, labels, folds)
-    roles = _roles(recipe.data, folds)
+    roles = FoldRoles.of(recipe.data.rows, folds)
     lessons = _lessons(recipe, roles)
     sizes = {one.name: (len(one.rows), len(one.columns.kept)) for one in lessons if one.name != FINAL}
     warnings = thinness(run, sizes, least_samples_per_feature)
@@ -171,34 +181,40 @@ def train(
         log.warning("run '%s': %s", run, warning.message)
     members, metrics, final_config = _fit_all(recipe, lessons)
     manifest = _manifest(recipe, roles, lessons, metrics, final_config, warnings)
-    return Trained(TrainedRun(manifest, members), _learning(roles, metrics))
+    return Trained(TrainedRun(manifest, members), _learning(roles.numbers, metrics))
 
 
 def _recipe(
     asked: _Asked, config: dict[str, Any], feature_set: pd.DataFrame, labels: pd.DataFrame, folds: pd.DataFrame
 ) -> _Recipe:
-    """Tables to a matrix and labelled rows, after every check that needs no model."""
+    """Tables to matrices and labelled rows, after every check that needs no model."""
     label = prepare.label_column(labels)
     prototype = ModelRegistry.create(asked.model, _config(asked.run, config, asked.seed, asked.classes))
-    length = int(prototype.config["length"]) if prototype.requires_sequences else None
+    demands.refuse_pruning(asked.run, asked.model, prototype, asked.prune)
+    demands.refuse_missing_heads(asked.run, asked.model, prototype, asked.target, [str(name) for name in labels])
+    columns = prepare.feature_columns(feature_set)
+    asked_for = demands.input_facts(asked.run, asked.model, prototype, asked.set, columns)
     _refuse_bad_folds(asked.run, labels, folds)
-    longest = None if length is None else prepare.longest_step(feature_set)
-    features = prepare.feature_rows(feature_set, prepare.feature_columns(feature_set), length, longest)
-    empty = prepare.valueless_columns(features, labels)
+    windowed = any(one.length is not None for one in asked_for.values())
+    longest = prepare.longest_step(feature_set) if windowed else None
+    features = model_inputs(feature_set, asked_for, longest)
+    empty = [name for part in features.parts.values() for name in prepare.valueless_columns(part, labels)]
     if empty:
-        raise prepare.ValuelessColumns(asked.set, empty)
-    return _Recipe(asked, prototype, label, longest, features, prepare.labelled(labels, label, features, asked.classes))
+        raise prepare.ValuelessColumns(asked.set, empty, asked.model if prototype.inputs else None)
+    data = prepare.labelled(labels, label, features.anchor, asked.classes, prototype.heads)
+    return _Recipe(asked, prototype, label, longest, asked_for, features, data)
 
 
 def _manifest(
     recipe: _Recipe,
-    roles: Roles,
+    roles: FoldRoles,
     lessons: list[_Lesson],
     metrics: dict[str, TrainingMetrics],
     final_config: dict[str, Any],
     warnings: tuple[Thin, ...],
 ) -> RunManifest:
     asked, config = recipe.asked, recipe.prototype.config
+    lengths = [one.length for one in recipe.asked_for.values() if one.length is not None]
     return RunManifest(
         run=asked.run,
         model=asked.model,
@@ -208,14 +224,16 @@ def _manifest(
         config=config,
         final_config=final_config,
         columns=recipe.features.columns,
+        inputs={name: one for name, one in recipe.asked_for.items() if name != ONLY},
         prune=asked.prune,
         pruned={} if asked.prune is None else {lesson.name: lesson.columns for lesson in lessons},
         classes=int(config["classes"]),
         label=recipe.label,
-        length=recipe.features.length,
+        heads=recipe.prototype.heads,
+        length=max(lengths, default=None),
         longest_step=recipe.longest_step,
         device=_device(config),
-        folds=tuple(roles),
+        folds=roles.numbers,
         fits={name: FitFacts.of(found) for name, found in metrics.items()},
         rows=_row_counts(roles, len(recipe.data.y)),
         dropped=recipe.data.dropped,
@@ -248,41 +266,28 @@ def _refuse_bad_folds(run: str, labels: pd.DataFrame, folds: pd.DataFrame) -> No
     """Refuse folds that leak or belong to other labels, before anything is computed."""
     if not len(folds):
         raise StaleFolds(run, "there are no folds")
-    for fold, rows in folds.groupby("fold", sort=True):
-        spanned = rows.merge(labels[SPANNED], on=KEY, how="inner")
-        if len(spanned) != len(rows) or len(rows) != len(labels):
-            found = (
-                f"fold {fold} has roles for {len(rows)} rows, of which {len(spanned)} are among {len(labels)} labels"
-            )
+    roles = FoldRoles.of(labels, folds)
+    for fold, codes, counts in zip(roles.numbers, roles.codes, roles.counts, strict=True):
+        listed, known = int(counts.sum()), int(np.count_nonzero(codes != NO_ROLE))
+        if known != listed or listed != len(labels):
+            found = f"fold {fold} has roles for {listed} rows, of which {known} are among {len(labels)} labels"
             raise StaleFolds(run, found)
-        refuse_leaks(int(str(fold)), spanned)
+        places = {role: roles.where(fold, role) for role in ("train", "valid", "test")}
+        spanned = labels.iloc[np.concatenate(list(places.values()))][SPANNED]
+        refuse_leaks(fold, spanned.assign(role=np.repeat(list(places), [len(rows) for rows in places.values()])))
 
 
-def _roles(data: Labelled, folds: pd.DataFrame) -> Roles:
-    """Fold -> role of every usable row."""
-    return {
-        int(str(fold)): data.rows[KEY].merge(rows, on=KEY, how="left")["role"].to_numpy(dtype="object")
-        for fold, rows in folds.groupby("fold", sort=True)
-    }
-
-
-def _row_counts(roles: Roles, everything: int) -> dict[str, dict[str, int]]:
-    counts = {
-        member_name(fold): {role: int(np.count_nonzero(found == role)) for role in ROLES}
-        for fold, found in roles.items()
-    }
+def _row_counts(roles: FoldRoles, everything: int) -> dict[str, dict[str, int]]:
+    counts = {member_name(fold): {role: len(roles.where(fold, role)) for role in ROLES} for fold in roles.numbers}
     return {**counts, FINAL: {"train": everything}}
 
 
 # Fitting -----------------------------------------------------------------------------------------------------------
 
 
-def _lessons(recipe: _Recipe, roles: Roles) -> list[_Lesson]:
+def _lessons(recipe: _Recipe, roles: FoldRoles) -> list[_Lesson]:
     """Every fold's, then the final one on all labelled rows; columns are chosen on the lesson's own train rows."""
-    parts = {
-        member_name(fold): tuple(np.flatnonzero(found == role) for role in ("train", "valid"))
-        for fold, found in roles.items()
-    }
+    parts = {member_name(fold): tuple(roles.where(fold, role) for role in ("train", "valid")) for fold in roles.numbers}
     whole = np.arange(len(recipe.data.y))
     parts[FINAL] = (whole, whole[:0])
     found = []
@@ -297,7 +302,8 @@ def _columns(recipe: _Recipe, rows: Positions) -> Choice:
     features, limit = recipe.features, recipe.asked.prune
     if limit is None:
         return pruning.everything(features.columns)
-    return pruning.choose(features.columns, features.values, recipe.data.positions[rows], limit)
+    whole = features.parts[ONLY]
+    return pruning.choose(whole.columns, whole.values, recipe.data.positions[rows], limit)
 
 
 def _fit_all(
@@ -320,27 +326,25 @@ def _fit(recipe: _Recipe, lesson: _Lesson, config: dict[str, Any]) -> tuple[Memb
     data, rows, valid = recipe.data, lesson.rows, lesson.valid
     features = recipe.features.only(lesson.columns.kept)
     model = ModelRegistry.create(recipe.asked.model, {**recipe.prototype.config, **config})
-    scaler = None
-    if model.requires_scaling:
-        scaler = fit_scaler(model.model_family, features.values[data.positions[rows]])
-    seen, unseen = features.several(scaler, data.positions[rows], data.positions[valid])
+    scalers = features.scalers(model, data.positions[rows])
+    seen, unseen = features.several(scalers, data.positions[rows], data.positions[valid])
     start, end = data.spans()
     metrics = model.fit(
         seen,
-        data.y[rows],
+        data.answers(rows),
         unseen if len(valid) else None,
-        data.y[valid] if len(valid) else None,
+        data.answers(valid) if len(valid) else None,
         sample_weights=data.weights[rows],
         spans=(start[rows], end[rows]),
     )
-    return Member(model, scaler), metrics
+    return Member(model, scalers), metrics
 
 
-def _learning(roles: Roles, metrics: dict[str, TrainingMetrics]) -> pd.DataFrame:
+def _learning(folds: tuple[int, ...], metrics: dict[str, TrainingMetrics]) -> pd.DataFrame:
     """Loss by fold and epoch."""
     import pandas as pd
 
-    numbers = {member_name(fold): fold for fold in roles} | {FINAL: FINAL_FOLD}
+    numbers = {member_name(fold): fold for fold in folds} | {FINAL: FINAL_FOLD}
     rows = []
     for name, found in metrics.items():
         train_loss = found.history.get("train_loss") or [found.train_loss]

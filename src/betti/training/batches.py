@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
+from torch import Tensor
 
 from betti.windows import NamedInputs, Rows, Windows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import numpy as np
     from numpy.typing import NDArray
-    from torch import Generator, Tensor
+    from torch import Generator
 
-    from betti.models._protocol import Inputs
+    from betti.models._protocol import Inputs, Single
+    from betti.training.nested import Batch
+    from betti.training.problem import Examples
 
-__all__ = ["NamedResident", "Resident", "in_order", "shuffled"]
+__all__ = ["Held", "NamedResident", "Resident", "in_order", "portions", "resident", "shuffled"]
 
 
 class Resident:
@@ -29,7 +32,7 @@ class Resident:
         values: (rows, features), the whole matrix on the device.
     """
 
-    def __init__(self, inputs: Inputs | Rows, device: str, beside: Resident | None = None) -> None:
+    def __init__(self, inputs: Single | Rows, device: str, beside: Resident | None = None) -> None:
         """Move the inputs to the device, but for a matrix that already lies there.
 
         Args:
@@ -79,6 +82,43 @@ class NamedResident:
         return {name: part.gather(rows) for name, part in self._parts.items()}
 
 
+def resident(inputs: Inputs, device: str, beside: Resident | NamedResident | None = None) -> Resident | NamedResident:
+    """One input or several on a device; what lies there `beside` it is shared."""
+    if isinstance(inputs, NamedInputs):
+        return NamedResident(inputs, device, beside if isinstance(beside, NamedResident) else None)
+    return Resident(inputs, device, beside if isinstance(beside, Resident) else None)
+
+
+class Held:
+    """Examples on a device: what their rows show, what they teach and what they count."""
+
+    def __init__(self, examples: Examples, device: str, beside: Held | None = None) -> None:
+        """Move them there once; a matrix that lies there `beside` them is shared."""
+        self.inputs: Resident | NamedResident = resident(examples.inputs, device, beside.inputs if beside else None)
+        targets = examples.targets
+        self.targets: Batch = (
+            _sent(targets, device)
+            if isinstance(targets, np.ndarray)
+            else {name: _sent(values, device) for name, values in targets.items()}
+        )
+        self.weights = _sent(examples.weights, device)
+
+    def __len__(self) -> int:
+        return len(self.weights)
+
+    def answers(self, rows: Tensor) -> Batch:
+        """The targets of these rows."""
+        if isinstance(self.targets, Tensor):
+            return self.targets[rows]
+        return {name: values[rows] for name, values in self.targets.items()}
+
+
+def _sent(values: NDArray[np.generic], device: str) -> Tensor:
+    """On the device; numbers with a fraction in the precision of the network's own."""
+    found = torch.from_numpy(np.ascontiguousarray(values))
+    return (found.float() if found.is_floating_point() else found).to(device)
+
+
 def _every_window(values: Tensor, length: int) -> Tensor:
     """(rows - length + 1, length, features): all windows of a matrix as a view of it.
 
@@ -113,12 +153,22 @@ def in_order(rows: int, size: int, device: str) -> Iterator[Tensor]:
         yield torch.arange(first, min(first + size, rows), device=device)
 
 
-def shuffled(rows: int, size: int, generator: Generator, device: str) -> list[Tensor]:
+def shuffled(rows: int, size: int, generator: Generator, device: str, least: int = 2) -> list[Tensor]:
     """All row numbers in an order drawn from `generator` (on the CPU, so that the order is the same on any device).
 
-    A last batch of a single row joins the one before it: normalising over a batch needs two rows.
+    A last batch of fewer than `least` rows joins the one before it: normalising over a batch needs two rows, on each
+    of several devices.
     """
-    batches = list(torch.split(torch.randperm(rows, generator=generator).to(device), size))
-    if len(batches) > 1 and len(batches[-1]) == 1:
-        batches[-2:] = [torch.cat(batches[-2:])]
-    return batches
+    return portions(torch.randperm(rows, generator=generator).to(device), size, least)
+
+
+def portions(rows: Tensor, size: int, least: int = 2) -> list[Tensor]:
+    """Row numbers in portions of `size`, of which the last has up to `least` - 1 more where too few would be left.
+
+    >>> [len(portion) for portion in portions(torch.arange(9), 4)]
+    [4, 5]
+    """
+    found = list(torch.split(rows, max(size, least)))
+    if len(found) > 1 and len(found[-1]) < least:
+        found[-2:] = [torch.cat(found[-2:])]
+    return found

@@ -1,36 +1,49 @@
-"""The one torch training loop: AdamW, warm-up and cosine, clipping, early stopping, the best epoch's weights restored.
+"""The one torch training loop, which every torch model hands its problem (`problem.py`).
 
-A model hands in how to build its network and its loss; everything else is the same for all. Same seed, same weights on
-the CPU. What does not belong here: networks (`betti.models`, `betti.nn`), and choosing or scaling rows (`prepare.py`).
+AdamW over groups of parameters, a learning rate with warm-up, clipping, accumulation, early stopping, the best epoch's
+weights restored, checkpoints, going on after a kill. Same seed, same weights on the CPU. What does not belong here:
+networks (`betti.models`, `betti.nn`), and choosing or scaling rows (`prepare.py`).
 """
 
 from __future__ import annotations
 
+import copy
+import logging
 import math
-from dataclasses import dataclass, fields
+from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from betti.errors import BettiError
+from betti.errors import BadModelInput, BettiError
+from betti.nn.losses import objective_of
 from betti.progress import tell
-from betti.training.batches import Resident, in_order, shuffled
-from betti.training.device import seeded
+from betti.training import resume
+from betti.training.batches import Held, in_order, portions, resident, shuffled
+from betti.training.checkpoints import Best
+from betti.training.device import epoch_seed, seeded
+from betti.training.engine import Alone
+from betti.training.memory import in_parts
+from betti.training.nested import arrays, joined
+from betti.training.optimisation import adamw, rate_factor, set_rates
+from betti.training.problem import Examples, Outcome, Problem, Settings, plainly
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator
 
-    import numpy as np
-    from numpy.typing import NDArray
     from torch import Tensor, nn
 
     from betti.models._protocol import Inputs
+    from betti.training.engine import Engine
+    from betti.training.nested import Arrays, Batch, Outputs
+    from betti.training.resume import Place, Slot
 
-    Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
+__all__ = ["Examples", "LossNotFinite", "Outcome", "Problem", "Settings", "outputs", "train"]
 
-__all__ = ["Examples", "LossNotFinite", "Outcome", "Settings", "learning_rate_factor", "outputs", "train"]
-
+log = logging.getLogger(__name__)
 EVALUATION_BATCH = 1024
+ORDER, DRAWS = 0, 1  # streams of an epoch's seed: the order of batches, and rank 0's dropout
 
 
 class LossNotFinite(BettiError):
@@ -45,192 +58,286 @@ class LossNotFinite(BettiError):
         )
 
 
-@dataclass(frozen=True)
-class Settings:
-    """The knobs of the loop; models name theirs the same.
-
-    Attributes:
-        epochs: passes over the training rows, at most (exactly, where there are no validation rows).
-        schedule_epochs: epochs over which the learning rate falls; 0 takes `epochs`. A final model trained for the
-            folds' median best epoch follows the folds' schedule, so it keeps theirs.
-        batch_size: rows in a batch.
-        learning_rate: of AdamW, at its highest.
-        weight_decay: of AdamW.
-        clip: largest norm of the gradient.
-        warmup_epochs: epochs over which the learning rate rises.
-        patience: epochs without improvement before stopping.
-        min_delta: smaller gains of validation loss are no improvement.
-        seed: of weights, dropout and batch order.
-    """
-
-    epochs: int
-    schedule_epochs: int
-    batch_size: int
-    learning_rate: float
-    weight_decay: float
-    clip: float
-    warmup_epochs: int
-    patience: int
-    min_delta: float
-    seed: int
-
-    @classmethod
-    def of(cls, config: Mapping[str, Any]) -> Settings:
-        """The loop's knobs out of a model's configuration."""
-        return cls(**{field.name: config[field.name] for field in fields(cls)})
-
-
-@dataclass(frozen=True)
-class Examples:
-    """Rows to learn from: n inputs, their (n,) targets and (n,) weights of mean 1."""
-
-    inputs: Inputs
-    targets: NDArray[Any]
-    weights: NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """A trained network and how it went; `best_epoch` (from 1) is None without validation rows."""
-
-    network: nn.Module
-    epochs: int
-    best_epoch: int | None
-    early_stopped: bool
-    history: dict[str, list[float]]
-
-
-@dataclass(frozen=True)
-class _Best:
-    epoch: int
-    loss: float
-    weights: dict[str, Tensor]
-
-
-class _OnDevice:
-    """Examples moved to the device once; a matrix that others have there already is shared."""
-
-    def __init__(self, examples: Examples, device: str, beside: _OnDevice | None = None) -> None:
-        self.inputs: Resident = Resident(examples.inputs, device, beside=beside.inputs if beside else None)
-        self.targets = torch.from_numpy(examples.targets).to(device)
-        self.weights = torch.from_numpy(examples.weights.astype("float32")).to(device)
-
-    def losses(self, network: nn.Module, loss: Loss, rows: Tensor) -> Tensor:
-        """(k,) weighted loss of these rows."""
-        return loss(network(self.inputs.gather(rows)), self.targets[rows], self.weights[rows])
-
-
-def train(
-    build: Callable[[], nn.Module],
-    loss: Loss,
-    examples: Examples,
-    valid: Examples | None,
-    settings: Settings,
-    device: str,
-) -> Outcome:
-    """Build a network and train it.
+def train(problem: Problem, settings: Settings, device: str) -> Outcome:
+    """Build a network and train it; inside `resume.resuming`, go on from where a kill has ended it.
 
     Args:
-        build: makes the network; called once, under the seed.
-        loss: (outputs, targets, weights) to one value per row.
-        examples: training rows.
-        valid: validation rows; None trains for exactly `settings.epochs` and keeps the last epoch.
+        problem: the network, the loss and the rows.
         settings: the loop's knobs.
         device: "cpu" or "cuda".
 
     Raises:
         LossNotFinite: names the epoch, and the batch where a batch is at fault.
+        OutOfMemory: not even two rows at a time fit into the device's memory.
+        BadModelInput: a precision or a number of devices that is not to be had, or parameter groups that overlap.
     """
-    with seeded(settings.seed, device):
-        network = build().to(device)
-        learnt = _OnDevice(examples, device)
-        held_out = None if valid is None else _OnDevice(valid, device, beside=learnt)
-        return _fit(network, loss, learnt, held_out, settings, device)
+    if settings.devices > 1:
+        return _train_on_several(problem, settings, device)
+
+    def alone(parts: int) -> Outcome:
+        engine = Alone(device, settings.precision, settings.compile)
+        with seeded(settings.seed, device):
+            return _Training(engine, problem, settings, parts, resume.place()).run()
+
+    return in_parts(alone, "training", settings.batch_size, settings.accumulate, device)
 
 
-def _fit(
-    network: nn.Module, loss: Loss, data: _OnDevice, valid: _OnDevice | None, settings: Settings, device: str
-) -> Outcome:
-    optimizer = torch.optim.AdamW(network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
-    order = torch.Generator().manual_seed(settings.seed)
-    history: dict[str, list[float]] = {"train_loss": [], "val_loss": [], "learning_rate": []}
-    best, early_stopped, epoch = _Best(0, math.inf, {}), False, 0
-    for epoch in range(1, settings.epochs + 1):
-        rate = settings.learning_rate * learning_rate_factor(epoch, settings)
-        for group in optimizer.param_groups:
-            group["lr"] = rate
-        batches = shuffled(len(data.inputs), settings.batch_size, order, device)
-        history["train_loss"].append(_epoch(network, loss, data, batches, optimizer, settings.clip, epoch))
-        history["learning_rate"].append(rate)
-        if valid is not None:
-            found = _mean_loss(network, loss, valid, epoch, device)
-            history["val_loss"].append(found)
-            if found < best.loss - settings.min_delta:
-                best = _Best(epoch, found, {name: value.clone() for name, value in network.state_dict().items()})
-            early_stopped = epoch - best.epoch >= settings.patience
-        tell(epoch, settings.epochs, "epochs")
-        if early_stopped:
-            break
-    if valid is not None:
-        network.load_state_dict(best.weights)
-    return Outcome(network.eval(), epoch, best.epoch or None, early_stopped, history)
+def _train_on_several(problem: Problem, settings: Settings, device: str) -> Outcome:
+    """The ranks leave the end of the training where a killed one leaves its state, and it is read from there."""
+    from betti.training.several import launched
+
+    with resume.somewhere() as where:
+
+        def together(parts: int) -> None:
+            launched(_rank, device, settings.devices, settings.precision, problem, settings, parts, where)
+
+        in_parts(together, "training", settings.batch_size, settings.accumulate, device)
+        with seeded(settings.seed, device):
+            return _Training(Alone(device, "32", False), problem, settings, 1, where).ended()
 
 
-def learning_rate_factor(epoch: int, settings: Settings) -> float:
-    """Share of the learning rate in this epoch (from 1): a straight warm-up, then half a cosine down to zero.
-
-    Loshchilov and Hutter 2017, equation 5, without restarts, after Goyal et al. 2017's gradual warm-up.
-    """
-    warm = settings.warmup_epochs
-    if epoch <= warm:
-        return epoch / (warm + 1)
-    whole = max((settings.schedule_epochs or settings.epochs) - warm, 1)
-    return 0.5 * (1 + math.cos(math.pi * min((epoch - 1 - warm) / whole, 1.0)))
+def _rank(engine: Engine, problem: Problem, settings: Settings, parts: int, where: Place) -> None:
+    with seeded(settings.seed, engine.device):
+        _Training(engine, problem, settings, parts, where).run()
 
 
-def _epoch(
+class _Training:
+    """One training from its first epoch, or from where it was interrupted, to its end."""
+
+    def __init__(self, engine: Engine, problem: Problem, settings: Settings, parts: int, where: Place | None) -> None:
+        self.engine, self.problem, self.settings, self.parts = engine, problem, settings, parts
+        self.network = problem.build().to(engine.device)
+        self.objective = copy.deepcopy(objective_of(problem.loss)).to(engine.device)
+        self.optimizer = adamw(self.network, self.objective, problem.groups(self.network), settings)
+        self.slot = None if where is None else _slot(where, self)
+        self.best = Best(settings.checkpoints if problem.valid else 0, settings.min_delta)
+        self.history: dict[str, list[float]] = {"train_loss": [], "val_loss": [], "learning_rate": []}
+        self.epoch, self.early_stopped = 0, False
+        self.judging = parts  # of the validation rows; how they are cut moves no weight
+
+    # From the first epoch to the last
+
+    def run(self) -> Outcome:
+        """Train to the end."""
+        found = self.slot.read() if self.slot else None
+        if found is not None and found.facts["parts"] < self.parts:
+            found = None  # left by a training that ran out of memory since
+        self.engine.ready(self.network, self.optimizer)
+        if found is not None:
+            self._take(found)
+            log.info("training goes on after epoch %d of %d", self.epoch, self.settings.epochs)
+        elif self.problem.warm is not None:
+            self.problem.warm(self.network, self.engine.device)
+        if not self._done:
+            data = Held(self.problem.train, self.engine.device)
+            valid = self.problem.valid
+            self._go_on(data, None if valid is None else Held(valid, self.engine.device, beside=data))
+        return self._outcome()
+
+    def ended(self) -> Outcome:
+        """What another process has trained to the end.
+
+        Raises:
+            BettiError: it left nothing.
+        """
+        found = self.slot.read() if self.slot else None
+        if found is None:
+            raise BettiError("the processes that trained left no result. Train with devices: 1")
+        self._take(found)
+        return self._outcome()
+
+    @property
+    def _done(self) -> bool:
+        return self.early_stopped or self.epoch >= self.settings.epochs
+
+    def _go_on(self, data: Held, valid: Held | None) -> None:
+        least = 2 * self.engine.ranks
+        if len(data) < least:
+            raise BadModelInput("torch", f"{len(data)} training rows for {self.engine.ranks} devices", "Use one device")
+        while not self._done:
+            self.epoch += 1
+            torch.manual_seed(epoch_seed(self.settings.seed, self.epoch, DRAWS + self.engine.rank))
+            watched = self.history[self._watched(valid)]
+            factor = rate_factor(self.epoch, self.settings, watched)
+            set_rates(self.optimizer, factor)
+            order = torch.Generator().manual_seed(epoch_seed(self.settings.seed, self.epoch, ORDER))
+            batches = shuffled(len(data), self.settings.batch_size, order, self.engine.device, least)
+            self._note("train_loss", self._learn(data, batches))
+            self._note("learning_rate", self.settings.learning_rate * factor)
+            self.engine.mean(self.objective)
+            said = dict(self.objective.epoch_ended())
+            if valid is not None:
+                self._validate(valid)
+                self.best.offer(self.epoch, watched[-1], self.network)
+                self.early_stopped = self.epoch - self.best.epoch >= self.settings.patience
+            self._observe(valid or data, said)
+            tell(self.epoch, self.settings.epochs, "epochs")
+            self._keep()
+
+    def _watched(self, valid: Held | None) -> str:
+        """The name in the history of what early stopping and the plateau schedule go by."""
+        if valid is None:
+            return "train_loss"
+        if self.problem.score is None:
+            return "val_loss"
+        self.history.setdefault("val_score", [])
+        return "val_score"
+
+    def _note(self, name: str, value: float) -> None:
+        self.history.setdefault(name, []).append(value)
+
+    # One epoch
+
+    def _learn(self, data: Held, batches: list[Tensor]) -> float:
+        """One pass over the training rows; the mean weighted loss per row as it went."""
+        self.network.train()
+        self.objective.train()
+        sums = [self._step(data, rows) for rows in batches]
+        # Asked once an epoch: asking after every batch would make a GPU wait for it.
+        whole = self.engine.total(torch.stack(sums)).double().cpu()
+        if not torch.isfinite(whole).all():
+            raise LossNotFinite("the loss", self.epoch, int((~torch.isfinite(whole)).nonzero()[0]) + 1)
+        if not all(bool(torch.isfinite(parameter).all()) for parameter in self.network.parameters()):
+            raise LossNotFinite("a weight", self.epoch, len(batches))
+        return float(whole.sum()) / len(data)
+
+    def _step(self, data: Held, rows: Tensor) -> Tensor:
+        """Learn from this rank's share of a batch, in parts; the sum of its losses."""
+        engine = self.engine
+        own = rows[engine.rank :: engine.ranks]
+        parts = portions(own, math.ceil(len(own) / self.parts))
+        sums = []
+        for number, part in enumerate(parts, start=1):
+            said = engine.outputs(self.problem.call, data.inputs.gather(part))
+            mean = self.objective(said, data.answers(part), data.weights[part]).mean()
+            # Ranks' gradients are averaged and those of parts added: together the mean over the batch.
+            engine.backward(mean * (len(part) * engine.ranks / len(rows)), last=number == len(parts))
+            sums.append(mean.detach() * len(part))
+        engine.step(self.settings.clip)
+        return sums[0] if len(sums) == 1 else torch.stack(sums).sum()
+
+    def _validate(self, valid: Held) -> None:
+        """Note the validation loss, and the model's own score. Every rank judges all rows, and the first one counts."""
+        self.network.eval()
+        self.objective.eval()
+        device = self.engine.device
+        loss, said = in_parts(partial(self._judge, valid), "validation", EVALUATION_BATCH, self.judging, device)
+        self._judged("val_loss", loss, "the validation loss")
+        if self.problem.score is not None:
+            score = self.problem.score(joined(said), valid.targets, valid.weights)
+            self._judged("val_score", score, "the validation score")
+
+    @torch.no_grad()
+    def _judge(self, valid: Held, parts: int) -> tuple[float, list[Outputs]]:
+        """The mean loss, and what the network says where the model's own score asks for it."""
+        self.judging = parts
+        kept, total = [], 0.0
+        for rows in in_order(len(valid), math.ceil(EVALUATION_BATCH / parts), self.engine.device):
+            said = self.problem.call(self.network, valid.inputs.gather(rows))
+            values = self.objective(said, valid.answers(rows), valid.weights[rows])
+            total += float(values.double().mean()) * len(rows)
+            if self.problem.score is not None:
+                kept.append(said)
+        return total / len(valid), kept
+
+    def _judged(self, name: str, value: float, what: str) -> None:
+        agreed = self.engine.agreed(value)
+        if not math.isfinite(agreed):
+            raise LossNotFinite(what, self.epoch, None)
+        self._note(name, agreed)
+
+    @torch.no_grad()
+    def _observe(self, data: Held, said: dict[str, float]) -> None:
+        """Note what the objective has said of this epoch, and what the model sees in the first rows."""
+        if self.problem.watch is not None:
+            self.network.eval()
+            rows = next(in_order(len(data), math.ceil(EVALUATION_BATCH / self.judging), self.engine.device))
+            said |= self.problem.watch(self.network, data.inputs.gather(rows))
+        for name, value in said.items():
+            self._note(name, float(value))
+
+    # Its end, and its state in between
+
+    def _outcome(self) -> Outcome:
+        if self.best.epoch:
+            self.network.load_state_dict(self.best.weights[self.best.epoch])
+        network, best = self.network.eval(), self.best.epoch or None
+        return Outcome(network, self.epoch, best, self.early_stopped, self.history, self.best.checkpoints())
+
+    def _keep(self) -> None:
+        """Leave the state for whoever goes on, now and then, and at the end always."""
+        if self.slot is not None and self.engine.rank == 0 and (self._done or self.slot.due):
+            self.slot.write(resume.State(dict(self._tensors()), self._facts()))
+
+    def _facts(self) -> dict[str, Any]:
+        best = {"epoch": self.best.epoch, "value": self.best.value, "values": self.best.values}
+        progress = {"epoch": self.epoch, "early_stopped": self.early_stopped, "parts": self.parts}
+        return {**progress, "history": self.history, "best": best, "engine": self.engine.facts()}
+
+    def _tensors(self) -> Iterator[tuple[str, Tensor]]:
+        """Every tensor of the state by `kind/name` or `kind/number/name`; no moments once nothing is left to learn."""
+        yield from ((f"network/{name}", value) for name, value in self.network.state_dict().items())
+        yield from ((f"objective/{name}", value) for name, value in self.objective.state_dict().items())
+        for epoch, weights in self.best.weights.items():
+            yield from ((f"kept/{epoch}/{name}", value) for name, value in weights.items())
+        if not self._done:
+            for index, moments in self.optimizer.state_dict()["state"].items():
+                yield from ((f"optimizer/{index}/{name}", value) for name, value in moments.items())
+
+    def _take(self, state: resume.State) -> None:
+        """Become what `_facts` and `_tensors` told."""
+        tensors: dict[str, dict[str, Tensor]] = {"network": {}, "objective": {}}
+        for path, value in state.tensors.items():
+            kind = path.partition("/")[0]
+            *place, name = path.split("/", 1 if kind in ("network", "objective") else 2)
+            tensors.setdefault("/".join(place), {})[name] = value.to(self.engine.device)
+        self.network.load_state_dict(tensors["network"])
+        self.objective.load_state_dict(tensors["objective"])
+        moments = {int(key.split("/")[1]): found for key, found in tensors.items() if key.startswith("optimizer/")}
+        if moments:
+            groups = self.optimizer.state_dict()["param_groups"]
+            self.optimizer.load_state_dict({"state": moments, "param_groups": groups})
+        facts, best = state.facts, state.facts["best"]
+        self.best.epoch, self.best.value = int(best["epoch"]), float(best["value"])
+        self.best.values = {int(epoch): float(value) for epoch, value in best["values"].items()}
+        self.best.weights = {int(key.split("/")[1]): w for key, w in tensors.items() if key.startswith("kept/")}
+        self.history, self.epoch, self.parts = facts["history"], int(facts["epoch"]), int(facts["parts"])
+        self.early_stopped = bool(facts["early_stopped"])
+        self.engine.restore(facts["engine"])
+
+
+def _slot(where: Place, training: _Training) -> Slot:
+    """The place of this training's state, by everything it depends on."""
+    problem = training.problem
+    begun = {**training.network.state_dict(), **{f"loss.{k}": v for k, v in training.objective.state_dict().items()}}
+    rates = [(group["lr"], group["weight_decay"], len(group["params"])) for group in training.optimizer.param_groups]
+    facts = {
+        "settings": asdict(training.settings),
+        "facts": dict(problem.facts),
+        "rates": rates,
+        "device": training.engine.device.partition(":")[0],
+        "torch": torch.__version__,
+    }
+    rows = [(one.inputs, one.targets, one.weights) for one in (problem.train, problem.valid) if one is not None]
+    return resume.Slot(where, resume.digest(where.code, facts, begun, *(values for row in rows for values in row)))
+
+
+# Answering ---------------------------------------------------------------------------------------------------------
+
+
+def outputs(
     network: nn.Module,
-    loss: Loss,
-    data: _OnDevice,
-    batches: list[Tensor],
-    optimizer: torch.optim.Optimizer,
-    clip: float,
-    epoch: int,
-) -> float:
-    """One pass over the training rows; the mean weighted loss per row as it went."""
-    network.train()
-    sums = []
-    for rows in batches:
-        losses = data.losses(network, loss, rows)
-        optimizer.zero_grad(set_to_none=True)
-        losses.mean().backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
-        torch.nn.utils.clip_grad_norm_(network.parameters(), clip)
-        optimizer.step()
-        sums.append(losses.detach().sum())
-    # Asked once an epoch: asking after every batch would make a GPU wait for it.
-    whole = torch.stack(sums).double().cpu()
-    if not torch.isfinite(whole).all():
-        raise LossNotFinite("the loss", epoch, int((~torch.isfinite(whole)).nonzero()[0]) + 1)
-    if not all(bool(torch.isfinite(parameter).all()) for parameter in network.parameters()):
-        raise LossNotFinite("a weight", epoch, len(batches))
-    return float(whole.sum()) / len(data.inputs)
-
-
-@torch.no_grad()
-def _mean_loss(network: nn.Module, loss: Loss, data: _OnDevice, epoch: int, device: str) -> float:
-    network.eval()
-    sums = [data.losses(network, loss, rows).sum() for rows in in_order(len(data.inputs), EVALUATION_BATCH, device)]
-    mean = float(torch.stack(sums).double().sum()) / len(data.inputs)
-    if not math.isfinite(mean):
-        raise LossNotFinite("the validation loss", epoch, None)
-    return mean
-
-
-@torch.no_grad()
-def outputs(network: nn.Module, inputs: Inputs, device: str) -> NDArray[np.float64]:
-    """What the network says of all rows, in order, as float64."""
+    inputs: Inputs,
+    device: str,
+    call: Callable[[nn.Module, Batch], Outputs] = plainly,
+) -> Arrays:
+    """What the network says of all rows, in order, as float64: one array, or several as the network gives them."""
     network.to(device).eval()
-    resident = Resident(inputs, device)
-    found = [network(resident.gather(rows)) for rows in in_order(len(resident), EVALUATION_BATCH, device)]
-    values: NDArray[np.float64] = torch.cat(found).double().cpu().numpy()
-    return values
+    rows = resident(inputs, device)
+
+    @torch.no_grad()
+    def answer(parts: int) -> Outputs:
+        size = math.ceil(EVALUATION_BATCH / parts)
+        return joined([call(network, rows.gather(chosen)) for chosen in in_order(len(rows), size, device)])
+
+    return arrays(in_parts(answer, "answering", EVALUATION_BATCH, 1, device))

@@ -9,13 +9,16 @@ from pydantic import BaseModel, ConfigDict
 
 from betti.training.guard import Thin  # noqa: TC001  # pydantic needs it at runtime
 from betti.training.pruning import Choice  # noqa: TC001  # likewise
+from betti.training.scaling import ONLY
 
 if TYPE_CHECKING:
     from betti.models._protocol import TrainingMetrics
 
-__all__ = ["FitFacts", "RunManifest", "library_versions"]
+__all__ = ["FitFacts", "InputFacts", "RunManifest", "library_versions"]
 
-LIBRARIES = ("lightgbm", "numpy", "pandas", "safetensors", "scikit-learn", "torch")
+LIBRARIES = (
+    *("catboost", "lightgbm", "numpy", "pandas", "safetensors", "scikit-learn", "torch", "xgboost", "xgboost-cpu"),
+)
 
 
 class FitFacts(BaseModel):
@@ -44,6 +47,22 @@ def _nan(value: Any) -> bool:
     return isinstance(value, float) and math.isnan(value)
 
 
+class InputFacts(BaseModel):
+    """One input of a model.
+
+    Attributes:
+        set: the feature set that it is.
+        columns: its columns, in order.
+        length: rows in a window of it; None for single rows.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    set: str
+    columns: tuple[str, ...]
+    length: int | None
+
+
 class RunManifest(BaseModel):
     """What was trained, on what, and how it went.
 
@@ -55,12 +74,15 @@ class RunManifest(BaseModel):
         seed: of every fit.
         config: every knob of the fold models.
         final_config: knobs that the final model has otherwise, fixed from the folds.
-        columns: feature columns of the set, in order; a row has an input where all of them are finite.
+        columns: feature columns of the set that the model takes, in order; a row has an input where all of them are
+            finite, in a window in all of its rows.
+        inputs: the inputs of a model that takes several, by name; empty for a model of one.
         prune: the run's limit of likeness; None where every model was given all columns.
         pruned: "fold_0", ..., "final" -> the columns that this model was given; empty without a limit.
         classes: how many there are.
         label: the label column.
-        length: rows in an input; None for single rows.
+        length: rows in an input, in the longest of several; None for single rows.
+        heads: label columns that are learnt beside `label`.
         longest_step: microseconds between two rows of a window at most; None for single rows.
         device: "cpu" or "cuda".
         folds: fold numbers.
@@ -81,10 +103,12 @@ class RunManifest(BaseModel):
     config: dict[str, Any]
     final_config: dict[str, Any]
     columns: tuple[str, ...]
+    inputs: dict[str, InputFacts] = {}
     prune: float | None = None
     pruned: dict[str, Choice] = {}
     classes: int
     label: str
+    heads: tuple[str, ...] = ()
     length: int | None
     longest_step: int | None = None
     device: str
@@ -94,6 +118,11 @@ class RunManifest(BaseModel):
     dropped: dict[str, int]
     warnings: tuple[Thin, ...] = ()
     libraries: dict[str, str]
+
+    @property
+    def parts(self) -> dict[str, InputFacts]:
+        """The inputs by name; the only one of a model of one has the name `ONLY`."""
+        return self.inputs or {ONLY: InputFacts(set=self.set, columns=self.columns, length=self.length)}
 
     def kept(self, member: str) -> tuple[str, ...]:
         """Columns that one model ("fold_0", "final") takes, in order."""

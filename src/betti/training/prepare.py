@@ -2,25 +2,29 @@
 
 A feature table becomes one matrix in (symbol, time) order; a row asked for by (timestamp, symbol) is answered with the
 features, or the window of features, that end at it. Rows without a complete, finite input are dropped and counted.
-What does not belong here: choosing rows by role (`betti.stages.train`), and models.
+What does not belong here: models of several inputs (`inputs.py` puts several of these matrices together), choosing rows
+by role (`betti.stages.train`), and models.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from betti.errors import BadInput, BrokenArtifact
+from betti.models._protocol import Answers
 from betti.schemas import FEATURES, LABELS
-from betti.windows import Windows, breaks, complete, usual_step
+from betti.windows import Rows, Windows, breaks, complete, usual_step
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import pandas as pd
     from numpy.typing import NDArray
 
-    from betti.models._protocol import Inputs
+    from betti.models._protocol import Labels, Single
     from betti.training.scaling import Scaler
 
 __all__ = [
@@ -30,12 +34,14 @@ __all__ = [
     "Found",
     "Labelled",
     "MissingColumns",
+    "Ordered",
     "ValuelessColumns",
     "feature_columns",
     "feature_rows",
     "label_column",
     "labelled",
     "longest_step",
+    "ordered",
     "valueless_columns",
 ]
 
@@ -45,11 +51,16 @@ INCOMPLETE, NO_FEATURES, NO_LABEL = "incomplete_input", "no_features", "no_label
 class ValuelessColumns(BadInput):
     """Features that have no finite value in any row to learn from, such as volume in a market without any."""
 
-    def __init__(self, feature_set: str, columns: list[str]) -> None:
+    def __init__(self, feature_set: str, columns: list[str], needed_by: str | None = None) -> None:
         self.columns = columns
+        remedy = "Leave them out: list the set's columns under `sets` in params.yaml"
+        if needed_by is not None:
+            remedy = (
+                f"The model '{needed_by}' needs them: bring the data that they are made of, or choose another model"
+            )
         super().__init__(
             f"feature set '{feature_set}': {len(columns)} columns have no value in any labelled row: "
-            f"{', '.join(columns)}. Leave them out: list the set's columns under `sets` in params.yaml"
+            f"{', '.join(columns)}. {remedy}"
         )
 
 
@@ -118,16 +129,23 @@ class FeatureRows:
         values = np.take(self.values, [place[name] for name in columns], axis=1)
         return replace(self, columns=columns, values=values)
 
-    def inputs(self, positions: NDArray[np.int64], scaler: Scaler | None) -> Inputs:
+    def inputs(self, positions: NDArray[np.int64], scaler: Scaler | None) -> Single:
         """Scaled inputs that end at these positions: (n, columns), or `Windows` where there is a length."""
         return self.several(scaler, positions)[0]
 
-    def several(self, scaler: Scaler | None, *positions: NDArray[np.int64]) -> tuple[Inputs, ...]:
+    def several(self, scaler: Scaler | None, *positions: NDArray[np.int64]) -> tuple[Single, ...]:
         """What `inputs` gives for each of these, the windows over one matrix that is scaled once."""
         if self.length is None:
             picked = [self.values[at] for at in positions]
             return tuple(rows if scaler is None else scaler.transform(rows) for rows in picked)
         values = self.values if scaler is None else scaler.transform(self.values)
+        return tuple(Windows(values, at, self.length) for at in positions)
+
+    def views(self, scaler: Scaler | None, *positions: NDArray[np.int64]) -> tuple[Windows | Rows, ...]:
+        """What `several` gives, single rows too as views over one matrix that is scaled once."""
+        values = self.values if scaler is None else scaler.transform(self.values)
+        if self.length is None:
+            return tuple(Rows(values, at) for at in positions)
         return tuple(Windows(values, at, self.length) for at in positions)
 
 
@@ -141,6 +159,7 @@ class Labelled:
         y: (n,) int64 classes.
         weights: (n,) sample weights.
         dropped: label rows that are not here, by reason.
+        heads: label column -> (n,) float64, NaN where the label does not say; what other heads of the model learn.
     """
 
     rows: pd.DataFrame
@@ -148,6 +167,11 @@ class Labelled:
     y: NDArray[np.int64]
     weights: NDArray[np.float64]
     dropped: dict[str, int]
+    heads: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+
+    def answers(self, rows: NDArray[np.int64]) -> Labels:
+        """What these rows teach: their classes, with heads as `Answers`."""
+        return Answers(self.y, self.heads).take(rows) if self.heads else self.y[rows]
 
     def spans(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """(start, end) of each row's label in nanoseconds since 1970."""
@@ -180,6 +204,47 @@ def longest_step(feature_set: pd.DataFrame) -> int:
     return 2 * usual_step(*_clocks(feature_set.sort_values(["symbol", "timestamp"], kind="stable")))
 
 
+@dataclass(frozen=True)
+class Ordered:
+    """A feature table in (symbol, time) order, from which matrices are taken.
+
+    Attributes:
+        table: the rows in order.
+        index: (symbol, timestamp) of each row.
+    """
+
+    table: pd.DataFrame
+    index: pd.MultiIndex
+
+    def rows(self, columns: tuple[str, ...], length: int | None, longest: int | None = None) -> FeatureRows:
+        """These columns as a matrix; arguments and errors as those of `feature_rows`."""
+        absent = [name for name in columns if name not in self.table.columns]
+        if absent:
+            raise MissingColumns(absent)
+        # pandas lays a table out by columns; a batch gathers rows.
+        values = np.array(self.table[list(columns)].to_numpy(dtype="float32"), order="C")
+        full = np.isfinite(values).all(axis=1)
+        if length is not None:
+            symbols, times = _clocks(self.table)
+            broken = None if longest is None else breaks(symbols, times, longest)
+            full = complete(symbols, full, length, broken)
+        return FeatureRows(columns, values, self.index, full, length)
+
+
+def ordered(feature_set: pd.DataFrame) -> Ordered:
+    """The table in (symbol, time) order, for one matrix or several.
+
+    Raises:
+        BrokenArtifact: a (timestamp, symbol) occurs twice.
+    """
+    table = feature_set.sort_values(["symbol", "timestamp"], kind="stable")
+    index = _index(table)
+    if not index.is_unique:
+        symbol, timestamp = index[index.duplicated()][0]
+        raise BrokenArtifact("feature_set", f"the row {symbol} {timestamp} occurs twice")
+    return Ordered(table, index)
+
+
 def feature_rows(
     feature_set: pd.DataFrame, columns: tuple[str, ...], length: int | None, longest: int | None = None
 ) -> FeatureRows:
@@ -195,22 +260,7 @@ def feature_rows(
         MissingColumns: the table lacks some.
         BrokenArtifact: a (timestamp, symbol) occurs twice.
     """
-    absent = [name for name in columns if name not in feature_set.columns]
-    if absent:
-        raise MissingColumns(absent)
-    ordered = feature_set.sort_values(["symbol", "timestamp"], kind="stable")
-    index = _index(ordered)
-    if not index.is_unique:
-        symbol, timestamp = index[index.duplicated()][0]
-        raise BrokenArtifact("feature_set", f"the row {symbol} {timestamp} occurs twice")
-    # pandas lays a table out by columns; a batch gathers rows.
-    values = np.array(ordered[list(columns)].to_numpy(dtype="float32"), order="C")
-    full = np.isfinite(values).all(axis=1)
-    if length is not None:
-        symbols, times = _clocks(ordered)
-        broken = None if longest is None else breaks(symbols, times, longest)
-        full = complete(symbols, full, length, broken)
-    return FeatureRows(columns, values, index, full, length)
+    return ordered(feature_set).rows(columns, length, longest)
 
 
 def _clocks(ordered: pd.DataFrame) -> tuple[NDArray[np.object_], NDArray[np.int64]]:
@@ -230,8 +280,17 @@ def label_column(labels: pd.DataFrame) -> str:
     return found[0]
 
 
-def labelled(labels: pd.DataFrame, label: str, features: FeatureRows, classes: int) -> Labelled:
+def labelled(
+    labels: pd.DataFrame, label: str, features: FeatureRows, classes: int, heads: tuple[str, ...] = ()
+) -> Labelled:
     """Label rows joined with where their inputs are; rows without a label or an input are counted.
+
+    Args:
+        labels: columns as in `schemas.LABELS`.
+        label: the column of classes, which alone decides whether a row has a label.
+        features: where inputs end.
+        classes: how many there are.
+        heads: further label columns to take along, NaN where they do not say.
 
     Raises:
         BrokenArtifact: a label that is none of these so many classes.
@@ -250,6 +309,7 @@ def labelled(labels: pd.DataFrame, label: str, features: FeatureRows, classes: i
         values[found.kept].astype("int64"),
         kept["weight"].to_numpy(dtype="float64"),
         dropped,
+        {name: kept[name].to_numpy(dtype="float64") for name in heads},
     )
 
 

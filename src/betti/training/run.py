@@ -1,6 +1,6 @@
 """A trained run: its manifest, a model per fold for honest evaluation, and the final model for prediction.
 
-On disk: manifest.json, then fold_0/ ... and final/, each with the model's own files and its scaler. Reading the
+On disk: manifest.json, then fold_0/ ... and final/, each with the model's own files and its scalers. Reading the
 manifest reads no model. What does not belong here: how a run is trained (`betti.stages.train`).
 """
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from betti.errors import BrokenArtifact, UnknownName
-from betti.training.scaling import Scaler
+from betti.training.scaling import ONLY, Scaler, kinds
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,10 +38,20 @@ def member_name(fold: int | None) -> str:
 
 @dataclass(frozen=True)
 class Member:
-    """One fitted model and the scaler of its own training rows (None where it takes inputs as they are)."""
+    """One fitted model, and by input the scalers of its own training rows.
+
+    Attributes:
+        model: as it was fitted.
+        scalers: input name (`ONLY` of a model of one) -> its scaler; inputs that stay as they are have none.
+    """
 
     model: BaseModel
-    scaler: Scaler | None
+    scalers: Mapping[str, Scaler]
+
+    @property
+    def scaler(self) -> Scaler | None:
+        """The scaler of a model of one input; None where it takes inputs as they are."""
+        return self.scalers.get(ONLY)
 
 
 @dataclass(frozen=True)
@@ -100,17 +110,17 @@ class TrainedRun:
         import numpy as np
 
         from betti.models._protocol import PredictionOutput
-        from betti.training.prepare import feature_rows
+        from betti.training.inputs import model_inputs
 
         told = self.manifest
-        features = feature_rows(feature_set, told.columns, told.length, told.longest_step)
-        found = features.find(rows)
+        features = model_inputs(feature_set, told.parts, told.longest_step)
+        found = features.anchor.find(rows)
         member = self.member(fold)
         kept = rows[found.kept].reset_index(drop=True)
         if not len(kept):
             nothing = PredictionOutput.from_probabilities(np.empty((0, told.classes)))
             return Predicted(kept, nothing, found.dropped)
-        inputs = features.only(told.kept(member_name(fold))).inputs(found.positions, member.scaler)
+        (inputs,) = features.only(told.kept(member_name(fold))).several(member.scalers, found.positions)
         return Predicted(kept, member.model.predict(inputs), found.dropped)
 
     def save(self, folder: Path) -> None:
@@ -121,8 +131,8 @@ class TrainedRun:
             own = folder / member_name(fold)
             own.mkdir()
             member.model.save(own)
-            if member.scaler is not None:
-                member.scaler.save(own)
+            for name, scaler in member.scalers.items():
+                scaler.save(own, name)
         (folder / MANIFEST).write_text(self.manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
     @classmethod
@@ -151,7 +161,11 @@ class TrainedRun:
             raise BrokenArtifact(name, "is neither in memory nor on disk")
         model = ModelRegistry.create(self.manifest.model, self.manifest.config)
         model.load(self._folder / name)
-        scaler = Scaler.load(self._folder / name)
-        if model.requires_scaling and scaler is None:
-            raise BrokenArtifact(self._folder / name, "has no scaler, and its model needs one")
-        return Member(model, scaler)
+        scalers: dict[str, Scaler] = {}
+        for part in kinds(model):
+            scaler = Scaler.load(self._folder / name, part)
+            if scaler is None:
+                of = f" of its input '{part}'" if part else ""
+                raise BrokenArtifact(self._folder / name, f"has no scaler{of}, and its model needs one")
+            scalers[part] = scaler
+        return Member(model, scalers)

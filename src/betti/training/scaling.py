@@ -19,9 +19,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["Scaler", "fit_kind", "fit_none", "fit_robust", "fit_scaler", "fit_standard"]
+    from betti.models._protocol import BaseModel
 
-FILE = "scaler.json"
+__all__ = ["ONLY", "Scaler", "fit_kind", "fit_none", "fit_robust", "fit_scaler", "fit_standard", "kinds"]
+
+ONLY = ""  # the name of the input of a model that takes one
 # A network sees no value further out than this many scale units: one wild bar must not saturate every gate.
 ROBUST_LIMIT = 10.0
 NONE = "none"
@@ -58,24 +60,24 @@ class Scaler:
             scaled[first : first + BLOCK] = np.clip(block, -self.limit, self.limit, out=block)
         return scaled
 
-    def save(self, folder: Path) -> None:
-        """Write `scaler.json`; equal scalers give equal bytes."""
+    def save(self, folder: Path, name: str = ONLY) -> None:
+        """Write `scaler.json`, or `scaler_NAME.json` of a named input; equal scalers give equal bytes."""
         facts = {
             "kind": self.kind,
             "limit": None if np.isinf(self.limit) else self.limit,
             "center": self.center,
             "scale": self.scale,
         }
-        (folder / FILE).write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+        (folder / _file(name)).write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
 
     @classmethod
-    def load(cls, folder: Path) -> Scaler | None:
-        """Read `scaler.json`; None where the model was trained on unscaled inputs.
+    def load(cls, folder: Path, name: str = ONLY) -> Scaler | None:
+        """Read what `save` wrote; None where the model was trained on this input as it is.
 
         Raises:
             BrokenArtifact: the file does not hold a scaler.
         """
-        path = folder / FILE
+        path = folder / _file(name)
         if not path.exists():
             return None
         try:
@@ -84,6 +86,21 @@ class Scaler:
             return cls(str(facts["kind"]), tuple(facts["center"]), tuple(facts["scale"]), limit)
         except (ValueError, KeyError, TypeError) as cause:
             raise BrokenArtifact(path, f"is not a scaler: {cause}") from cause
+
+
+def _file(name: str) -> str:
+    return f"scaler_{name}.json" if name else "scaler.json"
+
+
+def kinds(model: BaseModel) -> dict[str, str]:
+    """Which of a model's inputs are scaled, and how: what an input says of itself, else the way of the family.
+
+    Returns:
+        Input name (`ONLY` for a model of one) -> "standard" or "robust"; inputs that stay as they are are not in it.
+    """
+    usual = KIND_OF_FAMILY.get(model.model_family, "standard") if model.requires_scaling else NONE
+    found = {name: spec.scaling or usual for name, spec in model.inputs.items()} or {ONLY: usual}
+    return {name: kind for name, kind in found.items() if kind != NONE}
 
 
 def fit_scaler(family: str, rows: NDArray[np.float32]) -> Scaler:

@@ -7,7 +7,8 @@ import torch
 
 from betti.errors import BadModelInput, BadParam
 from betti.features import sets
-from betti.networks.dual_tower import DataConfig, create_data_loaders
+from betti.networks.dual_tower import DataConfig
+from betti.networks.dual_tower_data import create_data_loaders
 
 CONTEXT, STOCK = (list(sets()[name].columns) for name in ("context", "stock"))
 

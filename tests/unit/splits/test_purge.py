@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from betti import splits
 from betti.splits.purge import overlaps, union_of_spans
-from tests.unit.splits.checks import check_split, spans
+from tests.unit.splits.checks import check_split, leaking, spans
 
 
 @pytest.mark.parametrize(
@@ -68,3 +68,63 @@ def test_folds_of_the_union_are_clean_for_every_head(scheme):
         check_split(head, folds, "1D")
     with pytest.raises(AssertionError, match=r"overlaps|embargo"):
         check_split(week, splits.split(scheme, day), "1D")
+
+
+@st.composite
+def several_heads(draw: st.DrawFn) -> list[pd.DataFrame]:
+    """Label tables of two to four heads: the first labels every row, the others some, each with spans of its own."""
+    rows = draw(st.integers(40, 50))
+    whole = spans(draw(st.integers(0, 5000)), rows=rows, symbols=2, longest=3)
+    found = [whole]
+    for seed in draw(st.lists(st.integers(0, 5000), min_size=1, max_size=3)):
+        rng = np.random.default_rng(seed)
+        ahead, back = (pd.to_timedelta(rng.integers(0, most, len(whole)), unit="D") for most in (20, 6))
+        other = whole.assign(span_start=whole["timestamp"] - back, span_end=whole["timestamp"] + ahead)
+        found.append(other[rng.random(len(whole)) < 0.8])
+    return found
+
+
+@pytest.mark.parametrize("scheme", splits.FOLDER.names())
+@settings(max_examples=8, deadline=None)
+@given(labels=several_heads(), days=st.integers(0, 6))
+def test_no_head_learns_from_what_another_head_is_tested_on(scheme: str, labels: list[pd.DataFrame], days: int) -> None:
+    """Heads share a network: what one of them learnt of a span, all of them know."""
+    folds = splits.split(scheme, union_of_spans(*labels), embargo=f"{days}D").astype({"symbol": "str"})
+    for _, mine in folds.groupby("fold"):
+        parts = {
+            role: [mine[mine["role"] == role].merge(head, on=["timestamp", "symbol"]) for head in labels]
+            for role in ("train", "valid", "test")
+        }
+        for learning in (*parts["train"], *parts["valid"]):
+            for tested in parts["test"]:
+                assert leaking(learning, tested, f"{days}D") == 0
+        for learning in parts["train"]:
+            for validating in parts["valid"]:
+                assert leaking(learning, validating) == 0
+
+
+@pytest.mark.parametrize("scheme", splits.FOLDER.names())
+@settings(max_examples=8, deadline=None)
+@given(labels=several_heads())
+def test_more_heads_take_rows_out_of_training_and_change_nothing_else(scheme: str, labels: list[pd.DataFrame]) -> None:
+    alone, joint = (splits.split(scheme, table) for table in (labels[0], union_of_spans(*labels)))
+    pd.testing.assert_frame_equal(alone[["timestamp", "symbol", "fold"]], joint[["timestamp", "symbol", "fold"]])
+    before, after = (folds["role"].astype("str") for folds in (alone, joint))
+    changed = before[before != after]
+    assert not set(changed) & {"test", "unused"}
+    assert set(after[changed.index]) <= {"purged", "embargoed"}
+
+
+@pytest.mark.parametrize("scheme", splits.FOLDER.names())
+def test_folds_of_one_head_leak_into_another(scheme: str) -> None:
+    day, week = heads(9, 90)
+    folds = splits.split(scheme, day, embargo="0D").astype({"symbol": "str"})
+    found = 0
+    for _, mine in folds.groupby("fold"):
+        train, test = (
+            mine[mine["role"] == role].merge(head, on=["timestamp", "symbol"])
+            for role, head in (("train", week), ("test", day))
+        )
+        valid = mine[mine["role"] == "valid"].merge(week, on=["timestamp", "symbol"])
+        found += leaking(train, test) + leaking(valid, test)
+    assert found

@@ -139,4 +139,5 @@ def test_a_row_takes_twelve_bytes_and_is_written_as_the_schema_says(scheme, tmp_
     read = io.read_part(tmp_path / "table.parquet", FOLDS)
     for name in FOLDS.names:
         assert read[name].tolist() == folds[name].tolist()
-    assert read["fold"].dtype == "int64"
+    assert read["fold"].dtype == "int16"
+    assert {read[name].dtype.name for name in ("symbol", "role")} == {"category"}

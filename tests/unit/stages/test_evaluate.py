@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from betti import io, schemas
+from betti import features as betti_features
+from betti import io, labelling, schemas, sources, splits
 from betti.errors import BadInput, BadModelInput, BadParam
 from betti.models import PredictionOutput
 from betti.records import RunMetrics
@@ -17,12 +18,14 @@ from betti.stages.compare import compare
 from betti.stages.evaluate import Evaluated, NothingToEvaluate, evaluate
 from betti.stages.train import train
 from betti.training.guard import Thin, thinness
+from betti.training.manifest import FitFacts
 from betti.training.pruning import Choice
 from tests.conftest import random_bars
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+KEY = ["timestamp", "symbol"]
 HORIZON = 3
 KNOBS = {
     "cost_bps": 1.0,
@@ -48,6 +51,7 @@ class Manifest:
     device: str = "cpu"
     pruned: dict[str, Choice] = field(default_factory=dict)
     warnings: tuple[Thin, ...] = ()
+    fits: dict[str, FitFacts] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -327,6 +331,55 @@ def test_a_row_that_several_folds_test_is_traded_once(judge, folds):
     one, two = judge(Fake(skilled(1.0))).metrics, judge(Fake(skilled(1.0)), folds=twice).metrics
     assert two.pooled.rows > one.pooled.rows
     assert two.trading == one.trading
+
+
+# Backtest paths ----------------------------------------------------------------------------------------------------
+
+
+def test_walk_forward_folds_make_no_paths(judge):
+    found = judge(Fake(skilled(0.5)))
+    assert found.metrics.paths == []
+    assert list(found.equity.columns) == ["timestamp", "strategy", "buy_and_hold"]
+
+
+@pytest.mark.parametrize(("groups", "folds", "paths"), [(6, 15, 5), (10, 45, 9)])
+def test_combinatorial_folds_make_paths_through_the_whole_history(judge, labels, groups, folds, paths):
+    cut = splits.split("combinatorial", labels, groups=groups, test_groups=2)
+    found = judge(Fake(noisy(0)), folds=cut.astype({"symbol": "str", "role": "str"}))
+    scores, table = found.metrics.paths, found.predictions
+    assert table["fold"].nunique() == folds
+    assert (table.groupby(KEY).size() == paths).all()
+    assert [one.path for one in scores] == list(range(paths))
+    assert {one.rows for one in scores} == {len(labels)}
+    assert np.mean([one.accuracy for one in scores]) == pytest.approx(found.metrics.pooled.accuracy)
+    assert np.mean([one.log_loss for one in scores]) == pytest.approx(found.metrics.pooled.log_loss)
+    for one in scores:
+        line = found.equity[f"path_{one.path}"]
+        assert one.trading.total_return == pytest.approx(line.iloc[-1] - 1)
+        assert one.trading.max_drawdown == pytest.approx((line / line.cummax() - 1).min())
+        assert one.trading.bars == found.metrics.trading.bars == len(line) - 1
+    assert len({one.trading.sharpe for one in scores}) == paths
+    assert RunMetrics.model_validate_json(found.metrics.model_dump_json()) == found.metrics
+
+
+def test_a_trained_run_has_its_paths_on_real_bars(tmp_path):
+    clean = sources.fetch("sample", ("NASDAQ",), "1d", pd.Timestamp("2004-12-31", tz="UTC"), {})
+    known = labelling.label("direction", clean, horizon=5, width=1.5, measure="atr")
+    inputs = betti_features.compute("candle", clean)
+    cut = splits.split("combinatorial", known, groups=6, test_groups=2, embargo="5D")
+    io.write_table(tmp_path / "folds", cut, schemas.FOLDS)
+    cut = io.read_table(tmp_path / "folds", schemas.FOLDS)
+    names = {"run": "r", "model": "logistic", "set": "s", "target": "direction_5", "seed": 7, "config": {}}
+    models = train(inputs, known, cut, **names, classes=3).models
+    found = evaluate(models, inputs, known, cut, clean, **KNOBS)
+    assert len(found.metrics.folds) == 15 and len(found.metrics.paths) == 5
+    rows = found.predictions
+    assert {one.rows for one in found.metrics.paths} == {len(rows) // 5} == {len(rows[KEY].drop_duplicates())}
+    # The first path takes each row's answer from the first fold that tests it.
+    first = rows.sort_values("fold", kind="stable").drop_duplicates(KEY)
+    score = found.metrics.paths[0]
+    assert score.accuracy == pytest.approx((first["prediction"] == first["label"]).mean())
+    assert all(-1 < one.trading.max_drawdown < 0 and one.trading.trades > 10 for one in found.metrics.paths)
 
 
 @pytest.mark.parametrize("side", [1.0, -1.0, 0.0])

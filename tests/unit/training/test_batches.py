@@ -17,7 +17,7 @@ from betti.training.batches import NamedResident, Resident, in_order, shuffled
 from betti.training.manifest import RunManifest
 from betti.training.prepare import feature_rows, labelled
 from betti.training.run import Member, TrainedRun
-from betti.training.scaling import Scaler, fit_robust
+from betti.training.scaling import ONLY, Scaler, fit_robust
 from betti.windows import NamedInputs, Rows, Windows
 
 
@@ -150,7 +150,8 @@ def test_training_evaluation_and_live_prediction_get_the_same_inputs(length, tmp
 
     model = Recorder()
     run = TrainedRun(
-        manifest(features.columns, length), {"fold_0": Member(model, stored), "final": Member(model, stored)}
+        manifest(features.columns, length),
+        {"fold_0": Member(model, {ONLY: stored}), "final": Member(model, {ONLY: stored})},
     )
     tested = run.predict(0, table.sample(frac=1, random_state=1), keys)
     pd.testing.assert_frame_equal(tested.rows, data.rows[["timestamp", "symbol"]])

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from betti.errors import BadModelInput
-from betti.training.device import resolve, seeded
+from betti.training.device import epoch_seed, resolve, seeded
 
 
 def test_names() -> None:
@@ -28,6 +28,17 @@ def test_the_block_is_seeded_and_leaves_no_trace() -> None:
     for _ in range(2):
         with seeded(11, "cpu"):
             assert torch.are_deterministic_algorithms_enabled()
+            assert not torch.utils.deterministic.fill_uninitialized_memory
             draws.append(torch.rand(2))
     assert torch.equal(*draws)
     assert torch.equal(torch.rand(2), wanted)
+    assert torch.utils.deterministic.fill_uninitialized_memory
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
+def test_every_epoch_and_stream_has_a_seed_of_its_own() -> None:
+    seeds = [epoch_seed(seed, epoch, stream) for seed in (0, 1, 7) for epoch in (1, 2, 3) for stream in (0, 1, 2)]
+    assert len(set(seeds)) == len(seeds)
+    assert epoch_seed(7, 1, 0) == epoch_seed(7, 1, 0)
+    for seed in seeds:
+        torch.Generator().manual_seed(seed)  # none is too large

@@ -72,9 +72,50 @@ def run(
     record: Annotated[bool, typer.Option("--record", help="record a flow run even when nothing is stale")] = False,
 ) -> None:
     """Run what is stale, as the dashboard would: `betti run --stages topology --downstream`."""
-    from flows import running
+    from rich.console import Console
 
-    running.run(_root(), _split(stages), _split(runs), downstream, force, record)
+    from flows import running, training
+
+    root = _root()
+    running.run(root, _split(stages), _split(runs), downstream, force, record)
+    training.follow_up(root, Console(soft_wrap=True))
+
+
+@app.command()
+def train(
+    run: Annotated[str, typer.Argument(help="an entry of `runs` in params.yaml: direction_20-lstm")],
+    force: Annotated[bool, typer.Option("--force", help="even when nothing changed")] = False,
+) -> None:
+    """Train and evaluate one run, with what it needs; its scores, and where everything lies."""
+    from flows import training
+
+    training.train(_root(), run, force)
+
+
+@app.command()
+def tune(
+    run: Annotated[str, typer.Argument(help="an entry of `runs` in params.yaml: direction_20-lstm")],
+    trials: Annotated[
+        int, typer.Option(min=0, help="how many in all, earlier ones included [default: tune.trials]")
+    ] = 0,
+    timeout: Annotated[
+        float, typer.Option(min=0, help="begin no trial after so many seconds [default: tune.timeout_seconds]")
+    ] = 0.0,
+    folds: Annotated[str, typer.Option(help="search on these folds alone, comma-separated: 0")] = "",
+    write: Annotated[bool, typer.Option("--write", help="set the best knobs in params.yaml")] = False,
+) -> None:
+    """Search a run's knobs on the validation rows of its folds; no test row is read."""
+    from flows import searching
+
+    searching.search(_root(), run, trials, timeout, _split(folds), write)
+
+
+@app.command()
+def trials(target: Annotated[str, typer.Argument(help="one target alone, with every trial")] = "") -> None:
+    """How many configurations were ever tried on each target: the more, the luckier the best of them."""
+    from flows import training
+
+    training.trials_of(_root(), target)
 
 
 @app.command()
@@ -88,17 +129,21 @@ def status() -> None:
 @app.command()
 def lineage(artifact: Annotated[str, typer.Argument(help="a name or a path in data/")] = "report") -> None:
     """What an artifact was made from, back to the source, with hashes: `betti lineage data/7_models`."""
-    from flows import showing
+    from rich.console import Console
 
-    showing.lineage(_root(), artifact)
+    from flows import showing, training
+
+    root = _root()
+    showing.lineage(root, artifact)
+    training.point(root, artifact, Console(soft_wrap=True))
 
 
 @app.command()
-def models() -> None:
-    """The registered models, and what failed to import and why."""
+def models(name: Annotated[str, typer.Argument(help="one model, with its knobs, size and speed here")] = "") -> None:
+    """The registered models, and what failed to import and why; or all about one of them."""
     from flows import registered
 
-    registered.models()
+    registered.models(name)
 
 
 @app.command()

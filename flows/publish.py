@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 from typing import TYPE_CHECKING
 
-from betti import params, progress
+from betti import params, progress, trials
 from tasks.remote import Remote
 from tasks.storage import Cache, RemoteError
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["commit", "push"]
 
-KEPT = (params.ASOF, "dvc.lock", "data/9_reports/metrics")
+KEPT = (params.ASOF, "dvc.lock", "data/9_reports/metrics", trials.FILE)
 
 
 def push(workspace: Workspace, address: str | None, say: Callable[..., None], warn: Callable[..., None]) -> None:
@@ -42,12 +42,13 @@ def commit(root: Path, say: Callable[..., None]) -> bool:
     Raises:
         CalledProcessError: git refused; its words are in the log.
     """
-    _git(root, "add", "--", *KEPT)
-    if subprocess.run(["git", "diff", "--cached", "--quiet", "--", *KEPT], cwd=root, check=False).returncode == 0:
+    kept = [path for path in KEPT if (root / path).exists()]  # where nothing was trained yet, no trials are told
+    _git(root, "add", "--", *kept)
+    if subprocess.run(["git", "diff", "--cached", "--quiet", "--", *kept], cwd=root, check=False).returncode == 0:
         say("git: nothing new to commit")
         return False
     until = params.until(root)
-    _git(root, "commit", "--quiet", "-m", f"Nightly run until {until}", "--", *KEPT)
+    _git(root, "commit", "--quiet", "-m", f"Nightly run until {until}", "--", *kept)
     say("git: committed the run until %s", until)
     return True
 

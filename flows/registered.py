@@ -28,9 +28,20 @@ COST_BARS = (4_000, 40_000)  # the larger number only where the smaller one is q
 COST_SECONDS = 0.5
 
 
-def models() -> None:
-    """Models by family, with what they need."""
+def models(name: str = "") -> None:
+    """Models by family, with what they need; or one of them, with its knobs, its size and its speed here.
+
+    Raises:
+        UnknownName: no such model.
+        PartUnavailable: its file does not import.
+    """
     from betti.models import FOLDER, ModelRegistry
+
+    if name:
+        from flows import modelling
+
+        modelling.show(name)
+        return
 
     table = Table("model", "family", "scaling", "sequences", "what it is")
     for names in ModelRegistry.list_models().values():

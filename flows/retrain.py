@@ -10,7 +10,7 @@ server.choose()
 
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -21,7 +21,7 @@ from prefect.runtime import flow_run
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from betti import binding, catalog, io, params, parts
-from flows import checks, clock, dag, dashboard, publish, reconcile, watching
+from flows import checks, clock, dag, dashboard, publish, reconcile, tracked, watching
 from tasks import holding, lineage, policy, suites
 from tasks.journal import Journal
 from tasks.record import Workspace
@@ -80,7 +80,12 @@ def retrain(
         complete = request.check(workspace)  # before anything is written, the clock included
         if until == "now":
             log.info("asof.yaml: until %s", clock.advance(root, complete=complete))
-        states = _run_all(workspace, request, watcher, knobs)
+        tracked.catch_up(root, log.info, log.warning)  # what a killed run trained and did not count
+        try:
+            states = _run_all(workspace, request, watcher, knobs)
+        finally:
+            if tracked.catch_up(root, log.info, log.warning):
+                _show_tracking(root)
         if until == "now":
             publish.push(workspace, knobs.remote, log.info, log.warning)
             if knobs.commit:
@@ -228,6 +233,13 @@ def _show_quality(root: Path) -> None:
     unmet = sum(not one.success for one in summary.expectations)
     told = f"**Bars**: {len(table)} symbols; of {len(summary.expectations)} expectations {unmet} are not met"
     create_table_artifact(key="data-quality", table=table, description=told)
+
+
+def _show_tracking(root: Path) -> None:
+    """A table of where each run is tracked."""
+    table = [asdict(row) for row in tracked.table(root)]
+    if table:
+        create_table_artifact(key="tracking", table=table, description="**Runs** in the tracking backend")
 
 
 def _listed(counts: Mapping[str, int]) -> str:

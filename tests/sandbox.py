@@ -162,5 +162,7 @@ def workspace(root: Path, repository: Path, base: dict[str, str], until: str | N
         if code != 0:
             raise CommandError(out)
     shutil.copy(repository / ".dvc" / "config", root / ".dvc" / "config")
-    sandbox.set_params(flow={**sandbox.params()["flow"], "report_port": free_port()})
+    # A database of experiments in every workspace would cost seconds; the tests of tracking switch it on.
+    flow = {**sandbox.params()["flow"], "report_port": free_port()}
+    sandbox.set_params(flow=flow, tracking={"backend": "none"})
     return sandbox

@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import json
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, fields
 from datetime import datetime
 from pathlib import Path
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["Input", "check", "function", "inputs", "knobs", "outs", "read", "run", "undeclared"]
 
 PARTS_CACHE = ".betti/parts"
+RESUME = ".betti/resume"
 
 
 @dataclass(frozen=True)
@@ -163,7 +165,20 @@ def run(root: Path, stage_name: str, item: str | None) -> None:
         _write_slices(stage, item, module.slices(**values), values, root)
         return
     arguments = [_read(entry, stage, item, params, root) for entry in inputs(stage)]
-    _write(stage, item, function(stage)(*arguments, **values), root)
+    with _resumed(stage, item, values, root):
+        value = function(stage)(*arguments, **values)
+    _write(stage, item, value, root)
+
+
+def _resumed(stage: Stage, item: str | None, values: dict[str, Any], root: Path) -> AbstractContextManager[None]:
+    """Where a training that is killed leaves off and goes on; other stages begin anew."""
+    if stage.name != "train":
+        return nullcontext()
+    from betti import code
+    from betti.training import resume
+
+    key = code.digest(f"betti.stages.{stage.name}", f"betti.models.{values['model']}")
+    return resume.resuming(root / RESUME / str(item), key)
 
 
 def _item_of(artifact: Artifact, stage: Stage, item: str | None, params: _params.Params) -> str | None:

@@ -9,11 +9,19 @@ import sys
 
 import pytest
 
-from betti import code, features, labelling, models, sources, splits
+from betti import code, features, labelling, models, sources, splits, tracking
 from betti.topology import descriptors
 from tests.conftest import REPOSITORY
 
-FOLDERS = [features.FOLDER, labelling.FOLDER, models.FOLDER, sources.FOLDER, splits.FOLDER, descriptors.FOLDER]
+FOLDERS = [
+    features.FOLDER,
+    labelling.FOLDER,
+    models.FOLDER,
+    sources.FOLDER,
+    splits.FOLDER,
+    descriptors.FOLDER,
+    tracking.FOLDER,
+]
 CORE = sorted((REPOSITORY / "src" / "betti").rglob("*.py"))
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from betti.models._checks import Bounds
-    from betti.models._protocol import Inputs, Spans
+    from betti.models._protocol import Inputs, Labels, Spans
 
 __all__ = ["Template"]
 
@@ -82,9 +82,9 @@ class Template(BaseModel):
     def fit(
         self,
         X_train: Inputs,
-        y_train: NDArray[np.int64],
+        y_train: Labels,
         X_val: Inputs | None,
-        y_val: NDArray[np.int64] | None,
+        y_val: Labels | None,
         sample_weights: NDArray[np.float64] | None = None,
         config: Mapping[str, Any] | None = None,
         spans: Spans | None = None,  # noqa: ARG002  # only models that split again need it

@@ -23,8 +23,8 @@ from betti.training.fold_roles import NO_ROLE, FoldRoles
 from betti.training.guard import thinness
 from betti.training.inputs import model_inputs
 from betti.training.leaks import refuse_leaks
-from betti.training.manifest import FitFacts, RunManifest, library_versions
-from betti.training.run import FINAL, Member, TrainedRun, member_name
+from betti.training.manifest import FINAL, FitFacts, RunManifest, library_versions, member_name
+from betti.training.run import Member, TrainedRun
 from betti.training.scaling import ONLY
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ log = logging.getLogger(__name__)
 KEY = ["timestamp", "symbol"]
 SPANNED = [*KEY, "span_start", "span_end"]
 FINAL_FOLD = -1  # the final model's number in the learning table
+SHARED_HISTORY = ("train_loss", "val_loss", "learning_rate")  # what every model trained in epochs notes
 
 
 class NothingToTrain(BadInput):
@@ -76,7 +77,7 @@ class Trained:
     Attributes:
         models: the run, which lays itself out in a folder.
         learning: `fold` (-1 is the final model), `epoch` (from 1), `train_loss`, `valid_loss` in nats; one row per
-            fold where a model has no epochs.
+            fold where a model has no epochs. Beside them what a model notes of each epoch by its own names.
     """
 
     models: TrainedRun
@@ -341,16 +342,24 @@ def _fit(recipe: _Recipe, lesson: _Lesson, config: dict[str, Any]) -> tuple[Memb
 
 
 def _learning(folds: tuple[int, ...], metrics: dict[str, TrainingMetrics]) -> pd.DataFrame:
-    """Loss by fold and epoch."""
+    """Loss by fold and epoch, and whatever else the model has noted of each epoch."""
     import pandas as pd
 
     numbers = {member_name(fold): fold for fold in folds} | {FINAL: FINAL_FOLD}
-    rows = []
-    for name, found in metrics.items():
-        train_loss = found.history.get("train_loss") or [found.train_loss]
-        valid_loss = found.history.get("val_loss") or [float("nan")] * len(train_loss)
-        if "train_loss" not in found.history:
-            valid_loss = [found.val_loss]
-        for epoch, (seen, unseen) in enumerate(zip(train_loss, valid_loss, strict=True), start=1):
-            rows.append((numbers[name], epoch, seen, unseen))
-    return pd.DataFrame(rows, columns=["fold", "epoch", "train_loss", "valid_loss"])
+    return pd.concat([_epochs(numbers[name], found) for name, found in metrics.items()], ignore_index=True)
+
+
+def _epochs(fold: int, found: TrainingMetrics) -> pd.DataFrame:
+    """One model's rows; a model without epochs has one, with its losses."""
+    import pandas as pd
+
+    train_loss = found.history.get("train_loss")
+    if train_loss is None:
+        return pd.DataFrame(
+            {"fold": [fold], "epoch": [1], "train_loss": [found.train_loss], "valid_loss": [found.val_loss]}
+        )
+    epochs = len(train_loss)
+    valid_loss = found.history.get("val_loss") or [float("nan")] * epochs
+    own = {name: v for name, v in found.history.items() if name not in SHARED_HISTORY and len(v) == epochs}
+    columns = {"fold": fold, "epoch": range(1, epochs + 1), "train_loss": train_loss, "valid_loss": valid_loss}
+    return pd.DataFrame(columns | own)

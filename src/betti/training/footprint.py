@@ -277,7 +277,7 @@ def _resident() -> int:
 
 
 def _peak_of_process() -> int:
-    """The kernel's count for this program. `getrusage` has the peak of the one that started it, where that is higher."""
+    """The kernel's count for this program; `getrusage` also has that of the one which started it."""
     return _status("VmHWM") or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 

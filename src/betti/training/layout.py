@@ -15,8 +15,7 @@ import json
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
-from betti.training.problem import Settings
-from betti.training.run import member_name
+from betti.training.manifest import member_name
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,6 +44,8 @@ class Configs:
 
 def configs(manifest: RunManifest) -> Configs:
     """What was asked for, by part; every knob stands in exactly one of `training` and `model`."""
+    from betti.training.problem import Settings  # torch takes seconds to import, and most models do without
+
     fitting = FITTING | {one.name for one in fields(Settings)}
     knobs = manifest.config
     return Configs(

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from betti.errors import BrokenArtifact, UnknownName
+from betti.training.layout import write_configs
+from betti.training.manifest import FINAL, RunManifest, member_name
 from betti.training.scaling import ONLY, Scaler, kinds
 
 if TYPE_CHECKING:
@@ -19,21 +21,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from betti.models._protocol import BaseModel, PredictionOutput
-    from betti.training.manifest import RunManifest
 
-__all__ = ["FINAL", "Member", "Predicted", "TrainedRun", "member_name"]
+__all__ = ["Member", "Predicted", "TrainedRun"]
 
-FINAL = "final"
 MANIFEST = "manifest.json"
-
-
-def member_name(fold: int | None) -> str:
-    """The name of a fold's model; None is the final one.
-
-    >>> member_name(2), member_name(None)
-    ('fold_2', 'final')
-    """
-    return FINAL if fold is None else f"fold_{fold}"
 
 
 @dataclass(frozen=True)
@@ -124,7 +115,7 @@ class TrainedRun:
         return Predicted(kept, member.model.predict(inputs), found.dropped)
 
     def save(self, folder: Path) -> None:
-        """Write the manifest and every model into `folder`."""
+        """Write the manifest, the configuration in parts and every model into `folder`."""
         folder.mkdir(parents=True, exist_ok=True)
         for fold in (*self.manifest.folds, None):
             member = self.member(fold)
@@ -133,6 +124,7 @@ class TrainedRun:
             member.model.save(own)
             for name, scaler in member.scalers.items():
                 scaler.save(own, name)
+        write_configs(self.manifest, folder)
         (folder / MANIFEST).write_text(self.manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
     @classmethod
@@ -143,8 +135,6 @@ class TrainedRun:
             BrokenArtifact: manifest.json is not there or is no manifest.
         """
         from pydantic import ValidationError
-
-        from betti.training.manifest import RunManifest
 
         path = folder / MANIFEST
         try:

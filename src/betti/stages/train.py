@@ -23,7 +23,8 @@ from betti.training.fold_roles import NO_ROLE, FoldRoles
 from betti.training.guard import thinness
 from betti.training.inputs import model_inputs
 from betti.training.leaks import refuse_leaks
-from betti.training.manifest import FINAL, FitFacts, RunManifest, library_versions, member_name
+from betti.training.manifest import FitFacts, RunManifest, library_versions
+from betti.training.names import FINAL, member_name
 from betti.training.run import Member, TrainedRun
 from betti.training.scaling import ONLY
 

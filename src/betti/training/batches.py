@@ -57,6 +57,11 @@ class Resident:
     def __len__(self) -> int:
         return self._rows
 
+    @property
+    def nbytes(self) -> int:
+        """What it takes on its device; on the CPU nothing, where it is the inputs' own memory."""
+        return 0 if self._device == "cpu" else int(self.values.numel() * self.values.element_size())
+
     def gather(self, rows: Tensor) -> Tensor:
         """(k, features) or (k, length, features) of these rows; `rows` lies on the same device."""
         at = rows if self._at is None else self._at.index_select(0, rows) - self._reach
@@ -76,6 +81,11 @@ class NamedResident:
 
     def __len__(self) -> int:
         return self._rows
+
+    @property
+    def nbytes(self) -> int:
+        """What they take on their device."""
+        return sum(part.nbytes for part in self._parts.values())
 
     def gather(self, rows: Tensor) -> dict[str, Tensor]:
         """What `Resident.gather` gives of these rows, by name."""

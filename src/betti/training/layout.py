@@ -15,7 +15,7 @@ import json
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
-from betti.training.manifest import member_name
+from betti.training.names import member_name
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -28,6 +28,7 @@ from betti.training.memory import in_parts
 from betti.training.nested import arrays, joined
 from betti.training.optimisation import adamw, rate_factor, set_rates
 from betti.training.problem import Examples, Outcome, Problem, Settings, plainly
+from betti.training.weighing import weighed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -131,7 +132,10 @@ class _Training:
         if not self._done:
             data = Held(self.problem.train, self.engine.device)
             valid = self.problem.valid
-            self._go_on(data, None if valid is None else Held(valid, self.engine.device, beside=data))
+            held_out = None if valid is None else Held(valid, self.engine.device, beside=data)
+            rows = math.ceil(self.settings.batch_size / (self.parts * self.engine.ranks))
+            with weighed(self.network, self.problem, data, min(rows, len(data)), self.settings.precision):
+                self._go_on(data, held_out)
         return self._outcome()
 
     def ended(self) -> Outcome:

@@ -14,9 +14,8 @@ from betti.training.scaling import ONLY
 if TYPE_CHECKING:
     from betti.models._protocol import TrainingMetrics
 
-__all__ = ["FINAL", "FitFacts", "InputFacts", "RunManifest", "library_versions", "member_name"]
+__all__ = ["FitFacts", "InputFacts", "RunManifest", "library_versions"]
 
-FINAL = "final"
 LIBRARIES = (
     *("catboost", "lightgbm", "numpy", "pandas", "safetensors", "scikit-learn", "torch", "xgboost", "xgboost-cpu"),
 )
@@ -129,15 +128,6 @@ class RunManifest(BaseModel):
         """Columns that one model ("fold_0", "final") takes, in order."""
         found = self.pruned.get(member)
         return self.columns if found is None else found.kept
-
-
-def member_name(fold: int | None) -> str:
-    """The name of a fold's model; None is the final one.
-
-    >>> member_name(2), member_name(None)
-    ('fold_2', 'final')
-    """
-    return FINAL if fold is None else f"fold_{fold}"
 
 
 def library_versions() -> dict[str, str]:

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from betti.errors import BrokenArtifact, UnknownName
-from betti.training.layout import write_configs
-from betti.training.manifest import FINAL, RunManifest, member_name
+from betti.training.names import FINAL, member_name
 from betti.training.scaling import ONLY, Scaler, kinds
 
 if TYPE_CHECKING:
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from betti.models._protocol import BaseModel, PredictionOutput
+    from betti.training.manifest import RunManifest
 
 __all__ = ["Member", "Predicted", "TrainedRun"]
 
@@ -116,6 +116,8 @@ class TrainedRun:
 
     def save(self, folder: Path) -> None:
         """Write the manifest, the configuration in parts and every model into `folder`."""
+        from betti.training.layout import write_configs
+
         folder.mkdir(parents=True, exist_ok=True)
         for fold in (*self.manifest.folds, None):
             member = self.member(fold)
@@ -135,6 +137,8 @@ class TrainedRun:
             BrokenArtifact: manifest.json is not there or is no manifest.
         """
         from pydantic import ValidationError
+
+        from betti.training.manifest import RunManifest
 
         path = folder / MANIFEST
         try:

@@ -96,7 +96,7 @@ def test_a_run_has_every_fold_and_a_final_model_and_survives_the_disk(
     assert manifest.fits["final"].val_loss is None
 
     trained.models.save(tmp_path)
-    assert {p.name for p in tmp_path.iterdir()} == {"manifest.json", "fold_0", "fold_1", "final"}
+    assert {p.name for p in tmp_path.iterdir()} == {"manifest.json", "config", "fold_0", "fold_1", "final"}
     loaded = TrainedRun.load(tmp_path)
     assert loaded.manifest == manifest
     rows = tables[1].sample(frac=0.5, random_state=1)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from betti.charts import balance, barriers, coverage, distribution, drift, expansions, timeline, triggers
+from betti.charts import balance, barriers, coverage, distribution, drift, expansions, relevance, timeline, triggers
 from betti.charts import folds as fold_pictures
 from betti.charts.markup import Raw, escaped, number, paragraph, percent, picture, slug, table
 from betti.charts.page import Section, gathered
@@ -255,6 +255,8 @@ def target(name: str, labels: pd.DataFrame, clean: pd.DataFrame, max_points: int
         body += expansions.body(name, labels, clean)
     if triggers.fits(labels):
         body += triggers.body(name, labels, clean, max_points)
+    if relevance.fits(labels):
+        body += relevance.body(name, labels, clean, max_points)
     return body
 
 
@@ -275,7 +277,7 @@ def label_balance(name: str, labels: pd.DataFrame) -> str:
     ident = f"fig-labels-{slug(name)}"
     if not balance.has_classes(known):
         return paragraph(words) + picture(ident, balance.spread(labels), f"Median and quartiles per {period}")
-    module = next((one for one in (barriers, expansions, triggers) if one.fits(labels)), None)
+    module = next((one for one in (barriers, expansions, triggers, relevance) if one.fits(labels)), None)
     names, colours = (module.NAMES, module.COLOURS) if module else ((), ())
     share = known.astype(int).value_counts(normalize=True).sort_index()
     told = (f"{balance.class_name(key, names)} {percent(value)}" for key, value in zip(share.index, share, strict=True))

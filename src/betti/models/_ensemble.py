@@ -80,8 +80,8 @@ class Ensemble(BaseModel):
     def __init__(self, config: Mapping[str, Any] | None = None) -> None:
         self._length: int | None = None
         wanted = {**self.get_default_config(), **(config or {})}
-        # Members are made when the configuration has been checked; the defaults tell of windows before that.
-        if isinstance(wanted["members"], dict) and isinstance(wanted["seed"], int):
+        # The defaults depend on the members. What is no mapping is refused below, in the words for every knob.
+        if isinstance(wanted["members"], dict):
             self._length = longest(specs(type(self).__name__, "members", wanted["members"], 0))
         super().__init__(config)
         self._check()

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from betti.errors import BadModelInput, BrokenArtifact
-from betti.metrics.importance import permutation_importance
 from betti.models import ModelRegistry, _files, _weights
 from betti.models._linear import ARRAYS as LINEAR
 from betti.models._linear import Linear, fit_linear
 from betti.models._search import Real
 from betti.models._tabular import Lesson, Tabular, named_arrays
+from betti.training.importance import permutation_importance
 from betti.training.inner_folds import EMBARGO, embargo_ns, in_order, walk_forward
 from betti.training.scores import Course
 

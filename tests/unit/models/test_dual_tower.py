@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from betti.errors import BadModelInput, BrokenArtifact
+from betti.errors import BadModelInput, BrokenArtifact, MissingFile
 from betti.features import sets
 from betti.labelling import relevance
 from betti.models import ModelRegistry
@@ -260,3 +260,48 @@ def test_global_generators_are_left_alone():
     torch.manual_seed(5)
     fitted(rows=100)
     assert torch.equal(torch.rand(1), wanted)
+
+
+# Where it puts the rows -------------------------------------------------------------------------------------------
+
+
+def test_rows_lie_in_the_plane_in_which_the_training_rows_spread_most(tmp_path: Path):
+    from sklearn.decomposition import PCA
+
+    X, y = data(300)
+    model = DualTower(SMALL)
+    model.fit(X.take(np.arange(200)), y.take(np.arange(200)), None, None)
+
+    def joint(rows: np.ndarray) -> np.ndarray:
+        network = model._fitted.network
+        parts = (torch.from_numpy(np.array(X.take(rows)[name][:])) for name in ("context", "stock"))
+        return torch.cat(list(network.predict_with_embeddings(*parts)[1].values()), dim=1).double().numpy()
+
+    oracle = PCA(2).fit(joint(np.arange(200)))
+    wanted = oracle.transform(joint(np.arange(200, 300)))
+    said = model.predict(X.take(np.arange(200, 300))).outputs
+    for place in (0, 1):
+        found = said[f"embedding_{place + 1}"]
+        turned = np.sign((found * wanted[:, place]).sum())
+        np.testing.assert_allclose(found, turned * wanted[:, place], rtol=1e-3, atol=1e-4)
+    one = model.predict(X.take(np.array([250]))).outputs["embedding_1"]
+    assert one[0] == pytest.approx(said["embedding_1"][50], rel=1e-5), "a row's place does not depend on the others"
+    model.save(tmp_path)
+    again = DualTower()
+    again.load(tmp_path)
+    np.testing.assert_array_equal(
+        again.predict(X.take(np.arange(200, 300))).outputs["embedding_2"], said["embedding_2"]
+    )
+    (tmp_path / "embedding.safetensors").unlink()
+    with pytest.raises(MissingFile, match="embedding"):
+        DualTower().load(tmp_path)
+
+
+def test_a_second_training_has_a_plane_of_its_own():
+    X, y = data(200)
+    other, answers = data(200, seed=4)
+    model, fresh = DualTower(SMALL), DualTower(SMALL)
+    model.fit(X, y, None, None)
+    model.fit(other, answers, None, None)
+    fresh.fit(other, answers, None, None)
+    np.testing.assert_array_equal(model.predict(X).outputs["embedding_1"], fresh.predict(X).outputs["embedding_1"])

@@ -85,6 +85,37 @@ def test_other_networks_train_as_well(knobs: dict[str, str]) -> None:
     assert ("gamma_nbeats" in model.predict(X).outputs) == (knobs.get("fusion_type") != "concat")
 
 
+@pytest.mark.parametrize("name", ["bars", "topology", "complexity"])
+def test_a_muted_input_makes_no_difference(name: str, tmp_path: Path) -> None:
+    X, y = data(120)
+    others = NamedInputs({**X, name: data(120, seed=5)[0][name]})
+    plain, muted = (ModelRegistry.create("film", {**SMALL, "epochs": 2, **knobs}) for knobs in ({}, {"mute": name}))
+    plain.fit(X, y, None, None)
+    metrics = muted.fit(X, y, None, None)
+    said = [model.predict(rows).class_probabilities for model in (plain, muted) for rows in (X, others)]
+    assert not np.array_equal(said[0], said[1])
+    np.testing.assert_array_equal(said[2], said[3])
+    # What is watched is the muted network too: of one complexity all rows have one gamma.
+    gamma = muted.predict(X).outputs["gamma_shared"]
+    assert (np.ptp(gamma) == 0) == (name == "complexity")
+    if name == "complexity":
+        assert metrics.history["gamma_mean_shared"][-1] == pytest.approx(gamma[0], rel=1e-6)
+    again = ModelRegistry.create("film", {**SMALL, "epochs": 2, "mute": name})
+    again.fit(others, y, None, None)
+    np.testing.assert_array_equal(again.predict(X).class_probabilities, said[2])
+    muted.save(tmp_path)
+    loaded = ModelRegistry.create("film")
+    loaded.load(tmp_path)
+    np.testing.assert_array_equal(loaded.predict(others).class_probabilities, said[2])
+
+
+def test_every_variant_is_a_network_that_can_be_made() -> None:
+    assert set(Film.VARIANTS) == {"concat", "without topology", "without complexity"}
+    for changed in Film.VARIANTS.values():
+        model = Film({**SMALL, **changed})
+        assert any(model.config[knob] != Film().config.get(knob) for knob in changed)
+
+
 def test_a_target_of_three_classes_is_refused() -> None:
     X, y = data(60)
     three = Answers(np.arange(60) % 3, y.heads)
@@ -92,7 +123,9 @@ def test_a_target_of_three_classes_is_refused() -> None:
         ModelRegistry.create("film", SMALL).fit(X, three, None, None)
 
 
-@pytest.mark.parametrize("knobs", [{"fusion_type": "sum"}, {"attention": "two"}, {"lstm_dropout": 1.0}, {"length": 0}])
+@pytest.mark.parametrize(
+    "knobs", [{"fusion_type": "sum"}, {"attention": "two"}, {"lstm_dropout": 1.0}, {"length": 0}, {"mute": "news"}]
+)
 def test_bad_knobs_are_named(knobs: dict[str, object]) -> None:
     with pytest.raises(BadModelInput, match=next(iter(knobs))):
         ModelRegistry.create("film", knobs)

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from betti.errors import BadModelInput
+from betti.errors import BadModelInput, BrokenArtifact
 from betti.models import ModelRegistry
 from betti.models._protocol import Answers
 from betti.models.jade import Jade
@@ -66,6 +67,51 @@ def test_outputs_are_the_places_that_pointers_mean() -> None:
     assert found.outputs["start"][0] == pytest.approx(50) and found.outputs["end"][0] == pytest.approx(65)
     assert found.outputs["countdown"][0] == -54
     assert found.class_probabilities[0, 1] == pytest.approx(1 / (1 + np.exp(-2)))
+
+
+def log_loss(chance: np.ndarray, happened: np.ndarray) -> float:
+    return float(-np.log(np.where(happened > 0, chance, 1 - chance)).mean())
+
+
+def test_on_noise_it_is_hardly_worse_than_the_prior_and_keeps_the_order_of_windows(tmp_path: Path) -> None:
+    """Labels of other windows: without calibration its log loss is far above that of the classes' shares."""
+    made, valid, held = planted(300, plain=0.5), planted(300, seed=1, plain=0.5), planted(300, seed=2, plain=0.5)
+    shuffled = [one.windows[np.random.default_rng(9).permutation(300)] for one in (made, valid, held)]
+    model = Jade({**SMALL, "epochs": 6})
+    model.fit(shuffled[0], answers(made), shuffled[1], answers(valid))
+    said = model.predict(shuffled[2])
+    chance, highest = said.class_probabilities[:, 1], said.outputs["mask"].max(axis=1)
+    prior = log_loss(np.full(300, made.classes.mean()), held.classes)
+    assert log_loss(chance, held.classes) < prior + 0.05 < log_loss(highest, held.classes)
+    assert (np.argsort(chance, kind="stable") == np.argsort(highest, kind="stable")).all()
+    model.save(tmp_path)
+    facts = json.loads((tmp_path / "model.json").read_text())
+    assert set(facts["calibration"]) == {"slope", "intercept"}
+    again = Jade()
+    again.load(tmp_path)
+    np.testing.assert_array_equal(again.predict(shuffled[2]).class_probabilities[:, 1], chance)
+
+
+def test_without_validation_rows_it_is_calibrated_on_the_training_rows() -> None:
+    made = planted(200, plain=0.5)
+    model = Jade({**SMALL, "epochs": 3})
+    metrics = model.fit(made.windows, answers(made), None, None)
+    chance = model.predict(made.windows).class_probabilities[:, 1]
+    # Least log loss with a free intercept: the mean probability is the share of windows with an expansion.
+    assert chance.mean() == pytest.approx(made.classes.mean(), abs=0.01)
+    assert metrics.train_loss == pytest.approx(log_loss(chance, made.classes), rel=1e-6)
+
+
+@pytest.mark.parametrize("spoilt", [{"slope": 1.0}, None, {"slope": "x", "intercept": 0}])
+def test_a_file_without_its_calibration_is_refused(tmp_path: Path, spoilt: object) -> None:
+    made = planted(40)
+    model = Jade({**SMALL, "epochs": 1})
+    model.fit(made.windows, answers(made), None, None)
+    model.save(tmp_path)
+    file = tmp_path / "model.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "calibration": spoilt}))
+    with pytest.raises(BrokenArtifact, match="calibration"):
+        Jade().load(tmp_path)
 
 
 @pytest.mark.parametrize("balancer", ["running", "kendall", "fixed"])

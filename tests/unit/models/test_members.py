@@ -38,6 +38,7 @@ def windows(rows: int = 200, length: int = 6) -> tuple[Windows, np.ndarray]:
     ("members", "found"),
     [
         ({}, "Name at least one member"),
+        (["logistic"], r"members = \['logistic'\]"),
         ({"a/b": {}}, "member 'a/b'"),
         ({"..": {}}, r"member '\.\.'"),
         ({"": {}}, "member ''"),
@@ -50,7 +51,7 @@ def windows(rows: int = 200, length: int = 6) -> tuple[Windows, np.ndarray]:
         ({"line": {"model": "logistic", "config": {"C": -1.0}}}, r"C = -1\.0"),
     ],
 )
-def test_members_that_cannot_be_are_named(members: dict[str, Any], found: str) -> None:
+def test_members_that_cannot_be_are_named(members: Any, found: str) -> None:
     with pytest.raises(BadModelInput, match=found):
         ModelRegistry.create("voting", {"members": members})
 

@@ -139,8 +139,7 @@ def test_the_feature_that_matters_is_found(name: str) -> None:
 @pytest.mark.parametrize("name", ["xgboost", "catboost"])
 def test_an_absent_library_is_named_with_the_command_that_brings_it(name: str, monkeypatch) -> None:
     ModelRegistry.create(name)
-    entries = {key: entry for key, entry in ModelRegistry._entries.items() if key != name}
-    monkeypatch.setattr(ModelRegistry, "_entries", entries)
+    monkeypatch.delitem(ModelRegistry._entries, name)
     monkeypatch.delitem(sys.modules, f"betti.models.{name}")
     monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(PartUnavailable, match=rf"library '{name}'\. Install it: pip install 'betti\[boosting\]'"):

@@ -5,7 +5,7 @@ import pytest
 from sklearn.inspection import permutation_importance as reference
 from sklearn.linear_model import LogisticRegression
 
-from betti.metrics.importance import permutation_importance
+from betti.training.importance import permutation_importance
 from betti.windows import Windows
 
 

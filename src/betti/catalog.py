@@ -103,6 +103,7 @@ ARTIFACTS = {
         Artifact("folds", "data/6_folds/{item}", "table", schemas.FOLDS, item="target"),
         Artifact("models", "data/7_models/{item}", "folder", value="betti.training.run:TrainedRun", item="run"),
         Artifact("learning", "data/9_reports/plots/{item}/learning.csv", "csv", item="run"),
+        Artifact("importance", "data/9_reports/plots/{item}/importance.csv", "csv", item="run"),
         Artifact("predictions", "data/8_predictions/{item}", "table", schemas.PREDICTIONS, item="run"),
         Artifact(
             "metrics", "data/9_reports/evaluation/{item}.json", "json", value="betti.records:RunMetrics", item="run"

@@ -18,7 +18,7 @@ from betti.errors import BadInput, BadParam
 from betti.models import ModelRegistry
 from betti.progress import tell
 from betti.schemas import ROLES
-from betti.training import demands, prepare, pruning
+from betti.training import demands, importance, prepare, pruning
 from betti.training.fold_roles import NO_ROLE, FoldRoles
 from betti.training.guard import thinness
 from betti.training.inputs import model_inputs
@@ -33,7 +33,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from betti.models import BaseModel, TrainingMetrics
+    from betti.models._protocol import Inputs
     from betti.training.guard import Thin
+    from betti.training.importance import Worth
     from betti.training.inputs import ModelInputs
     from betti.training.manifest import InputFacts
     from betti.training.prepare import Labelled
@@ -79,10 +81,12 @@ class Trained:
         models: the run, which lays itself out in a folder.
         learning: `fold` (-1 is the final model), `epoch` (from 1), `train_loss`, `valid_loss` in nats; one row per
             fold where a model has no epochs. Beside them what a model notes of each epoch by its own names.
+        importance: `column`, `share`, `least`, `most`: `betti.training.importance.table`.
     """
 
     models: TrainedRun
     learning: pd.DataFrame
+    importance: pd.DataFrame
 
 
 @dataclass(frozen=True)
@@ -181,9 +185,11 @@ def train(
     warnings = thinness(run, sizes, least_samples_per_feature)
     for warning in warnings:
         log.warning("run '%s': %s", run, warning.message)
-    members, metrics, final_config = _fit_all(recipe, lessons)
+    members, metrics, worth, final_config = _fit_all(recipe, lessons)
     manifest = _manifest(recipe, roles, lessons, metrics, final_config, warnings)
-    return Trained(TrainedRun(manifest, members), _learning(roles.numbers, metrics))
+    columns = {lesson.name: lesson.columns.kept for lesson in lessons}
+    shares = importance.table(worth, columns)
+    return Trained(TrainedRun(manifest, members), _learning(roles.numbers, metrics), shares)
 
 
 def _recipe(
@@ -310,20 +316,35 @@ def _columns(recipe: _Recipe, rows: Positions) -> Choice:
 
 def _fit_all(
     recipe: _Recipe, lessons: list[_Lesson]
-) -> tuple[dict[str, Member], dict[str, TrainingMetrics], dict[str, Any]]:
-    """Every model by name, how each fit went, and the knobs that the final one took from the folds."""
+) -> tuple[dict[str, Member], dict[str, TrainingMetrics], dict[str, Worth], dict[str, Any]]:
+    """Every model by name, how each fit went, what columns were worth, and the final one's knobs from the folds."""
     members: dict[str, Member] = {}
     metrics: dict[str, TrainingMetrics] = {}
+    worth: dict[str, Worth] = {}
     config: dict[str, Any] = {}
+    *_, last, _ = ["", *(lesson.name for lesson in lessons)]
     for lesson in lessons:
         if lesson.name == FINAL:
             config = recipe.prototype.final_config(list(metrics.values()))
-        members[lesson.name], metrics[lesson.name] = _fit(recipe, lesson, config)
+        fitted = _fit(recipe, lesson, config)
+        members[lesson.name], metrics[lesson.name] = fitted.member, fitted.metrics
+        # Permuting costs a prediction a column: the newest fold's model, on rows it has not seen, speaks for all.
+        if lesson.name == last or fitted.member.model.get_feature_importance() is not None:
+            worth[lesson.name] = importance.of_model(fitted.member.model, *fitted.unseen, recipe.asked.seed)
         tell(len(members), len(lessons), "models")
-    return members, metrics, config
+    return members, metrics, worth, config
 
 
-def _fit(recipe: _Recipe, lesson: _Lesson, config: dict[str, Any]) -> tuple[Member, TrainingMetrics]:
+@dataclass(frozen=True)
+class _Fitted:
+    """A model, how its fit went, and rows that it was not fitted on, with their classes."""
+
+    member: Member
+    metrics: TrainingMetrics
+    unseen: tuple[Inputs, NDArray[np.int64]]
+
+
+def _fit(recipe: _Recipe, lesson: _Lesson, config: dict[str, Any]) -> _Fitted:
     """One model; without valid rows it trains for as long as configured."""
     data, rows, valid = recipe.data, lesson.rows, lesson.valid
     features = recipe.features.only(lesson.columns.kept)
@@ -339,7 +360,7 @@ def _fit(recipe: _Recipe, lesson: _Lesson, config: dict[str, Any]) -> tuple[Memb
         sample_weights=data.weights[rows],
         spans=(start[rows], end[rows]),
     )
-    return Member(model, scalers), metrics
+    return _Fitted(Member(model, scalers), metrics, (unseen, data.y[valid]))
 
 
 def _learning(folds: tuple[int, ...], metrics: dict[str, TrainingMetrics]) -> pd.DataFrame:

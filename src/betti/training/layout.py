@@ -1,11 +1,10 @@
-"""What a run leaves beside its models: its configuration in three parts, and what each column was worth.
+"""What a run leaves beside its models: its configuration in three parts.
 
     config/training.json   how it was fitted: the loop's knobs, the seed, the fold numbers
     config/model.json      what was fitted: the model, its own knobs, those the final model has otherwise
     config/feature.json    from what: the set, the columns, the inputs, what pruning took, the target
-    importance             a table: fold (-1 is the final model), column, share
 
-All of it follows from the manifest and the models, so that equal runs leave equal bytes. What does not belong here: the
+All of it follows from the manifest, so that equal runs leave equal bytes. What does not belong here: the
 manifest, and the models' own files (`run.py`).
 """
 
@@ -15,20 +14,14 @@ import json
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
-from betti.training.names import member_name
-
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import pandas as pd
-
     from betti.training.manifest import RunManifest
-    from betti.training.run import TrainedRun
 
-__all__ = ["FOLDER", "Configs", "configs", "importance", "write_configs"]
+__all__ = ["FOLDER", "Configs", "configs", "write_configs"]
 
 FOLDER = "config"
-FINAL_FOLD = -1
 # Knobs of how a model is fitted that are not the torch loop's.
 FITTING = {"device", "early_stopping_rounds", "num_threads", "class_weight", "loss", "focal_gamma"}
 
@@ -80,22 +73,3 @@ def write_configs(manifest: RunManifest, folder: Path) -> None:
     for name, part in vars(configs(manifest)).items():
         text = json.dumps(part, indent=1, sort_keys=True, allow_nan=False)
         (place / f"{name}.json").write_text(text + "\n", encoding="utf-8")
-
-
-def importance(run: TrainedRun) -> pd.DataFrame:
-    """`fold`, `column`, `share`: what share of a model's whole importance a column has, the largest first.
-
-    Importances of different models have different units; shares can be laid side by side. A model without any, or
-    one that uses nothing, has no rows.
-    """
-    import pandas as pd
-
-    rows = []
-    for fold in (*run.manifest.folds, None):
-        found = run.member(fold).model.get_feature_importance() or {}
-        whole = sum(found.values())
-        columns = run.manifest.kept(member_name(fold))
-        number = FINAL_FOLD if fold is None else fold
-        rows += [(number, columns[int(at)], value / whole) for at, value in found.items() if whole > 0]
-    table = pd.DataFrame(rows, columns=["fold", "column", "share"])
-    return table.sort_values(["fold", "share", "column"], ascending=[True, False, True], ignore_index=True)

@@ -5,7 +5,8 @@ import pytest
 from sklearn.inspection import permutation_importance as reference
 from sklearn.linear_model import LogisticRegression
 
-from betti.training.importance import permutation_importance
+from betti.models import BaseModel, ModelRegistry
+from betti.training.importance import of_model, permutation_importance, table
 from betti.windows import Windows
 
 
@@ -71,3 +72,40 @@ def test_the_seed_decides() -> None:
     np.testing.assert_array_equal(one, again)
     assert (one != other).any()
     assert one == pytest.approx(other, abs=0.3)
+
+
+def fitted(name: str, config: dict) -> tuple[BaseModel, np.ndarray, np.ndarray]:
+    X, y = rows(600)
+    model = ModelRegistry.create(name, config)
+    model.fit(X[:400], y[:400], None, None)
+    return model, X[400:], y[400:]
+
+
+def test_a_models_own_importance_is_taken_as_it_is() -> None:
+    model, X, y = fitted("logistic", {})
+    own = model.get_feature_importance()
+    assert own is not None
+    assert of_model(model, X, y, 7) == {int(place): value for place, value in own.items()}
+
+
+def test_a_model_without_one_is_asked_with_columns_permuted() -> None:
+    X, y = rows(600)
+    windows = np.stack([X, X], axis=1)
+    config = {"hidden": 8, "layers": 1, "length": 2, "dropout": 0.0, "epochs": 20, "warmup_epochs": 1}
+    model = ModelRegistry.create("lstm", {**config, "batch_size": 64, "learning_rate": 0.02, "device": "cpu"})
+    model.fit(windows[:400], y[:400], None, None)
+    assert model.get_feature_importance() is None
+    found = of_model(model, windows[400:], y[400:], 7)
+    assert sorted(found, key=lambda place: -found[place])[:2] == [2, 0]
+    assert min(found.values()) >= 0
+    assert of_model(model, windows[:0], y[:0], 7) == {}
+
+
+def test_shares_are_means_over_the_models_that_were_asked() -> None:
+    worth = {"fold_0": {0: 3.0, 1: 1.0}, "fold_1": {0: 1.0}, "final": {}}
+    columns = {"fold_0": ("a", "b"), "fold_1": ("b",), "final": ("a", "b")}
+    found = table(worth, columns).set_index("column")
+    assert found.loc["a"].tolist() == [0.375, 0.0, 0.75]
+    assert found.loc["b"].tolist() == [0.625, 0.25, 1.0]
+    assert found["share"].sum() == 1
+    assert table({"final": {}}, columns).empty

@@ -111,6 +111,14 @@ def tune(
 
 
 @app.command()
+def ablate(run: Annotated[str, typer.Argument(help="an entry of `runs` in params.yaml: trigger-film")]) -> None:
+    """What the parts of a run's model are worth: train it without each, on the same folds, and compare by row."""
+    from flows import ablating
+
+    ablating.ablate(_root(), run)
+
+
+@app.command()
 def trials(target: Annotated[str, typer.Argument(help="one target alone, with every trial")] = "") -> None:
     """How many configurations were ever tried on each target: the more, the luckier the best of them."""
     from flows import training

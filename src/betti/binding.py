@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from betti.catalog import Artifact, Stage
+    from betti.models import BaseModel
     from betti.slices import Slices
 
 __all__ = ["Input", "check", "function", "inputs", "knobs", "outs", "read", "run", "undeclared"]
@@ -127,7 +128,38 @@ def check(params: _params.Params, stage: Stage, item: str | None, root: Path) ->
         scheme = values.pop("scheme")
         _knobs.checked(splits.FOLDER.load(scheme).split, values, "split")
     elif stage.name == "train":
-        models.ModelRegistry.create(values["model"], values["config"])
+        _check_run(params, values, models.ModelRegistry.create(values["model"], values["config"]))
+
+
+def _check_run(params: _params.Params, values: dict[str, Any], prototype: BaseModel) -> None:
+    """Refuse a run whose set or target will lack what its model needs, as far as the declarations tell.
+
+    A family's knobs may give it other columns than it declares; then only training knows.
+    """
+    from betti import labelling
+    from betti.training import demands
+
+    run, model, target = (str(values[name]) for name in ("run", "model", "target"))
+    demands.refuse_pruning(run, model, prototype, values["prune"])
+    columns = labelling.FOLDER.load(params.targets[target].kind).COLUMNS
+    demands.refuse_missing_heads(run, model, prototype, target, columns)
+    if prototype.inputs:
+        demands.input_facts(run, model, prototype, values["set"], _set_columns(params, values["set"]))
+
+
+def _set_columns(params: _params.Params, name: str) -> tuple[str, ...]:
+    """The columns of a set, in any order: those of the declared families at default knobs that it asks for by name or
+    by pattern, and those it asks for by name whatever the knobs.
+    """
+    from fnmatch import fnmatchcase
+
+    from betti.features import family
+    from betti.features._sets import declared
+
+    patterns = tuple(params.sets[name].columns) or declared(name).columns
+    known = [column for one in params.features for column in family(one).columns]
+    found = [column for pattern in patterns for column in known if fnmatchcase(column, pattern)]
+    return tuple(dict.fromkeys((*found, *patterns)))
 
 
 def _check_validation(values: dict[str, Any]) -> None:

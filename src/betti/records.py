@@ -26,6 +26,9 @@ __all__ = [
     "RunMetrics",
     "RunWarning",
     "Scores",
+    "SpanMetrics",
+    "SpanScore",
+    "SpanSettings",
     "SymbolQuality",
     "Trading",
     "TrainTestGap",
@@ -203,6 +206,39 @@ class HeadScore(_Record):
     folds: dict[str, Deviation]
 
 
+class SpanScore(_Record):
+    """How well expansions are found in `rows` windows: the fields of `betti.metrics.span.SpanScores`, which says what
+    each is. Distances of the centre and the length are in parts of the window, the countdown's in bars.
+    """
+
+    rows: int
+    hits: float | None
+    countdown_hits: float | None
+    countdown_mae: float | None
+    centre_mae: float | None
+    length_mae: float | None
+    span_iou: float | None
+    span_f1: float | None
+    mask_iou: float | None
+    mask_f1: float | None
+    type_recall: tuple[float | None, ...]
+    type_macro_f1: float | None
+
+
+class SpanSettings(_Record):
+    """Windows that hold the expansion's start, whose bars the model sees, apart from those that end before it."""
+
+    detection: SpanScore
+    anticipation: SpanScore
+
+
+class SpanMetrics(_Record):
+    """Scores of a model that says where an expansion lies, over all test rows ("fold_0" ... -> by fold)."""
+
+    pooled: SpanSettings
+    folds: dict[str, SpanSettings]
+
+
 class Trading(_Record):
     """A strategy after costs: signal at the close of t, filled at the open of t + 1.
 
@@ -261,6 +297,7 @@ class RunMetrics(_Record):
         pooled: scores over all test rows together.
         gaps: "fold_0" ... -> how much better that fold's model is on its train rows.
         heads: label column -> how far the model's output of that name lies from it; empty where there is none.
+        span: where expansions are said to lie, against where they lay; None of a model that says no such thing.
         intervals: score name -> stationary bootstrap interval of the pooled score.
         trading: the run's strategy; `trading_intervals` has its Sharpe ratio and mean return per bar.
         baselines: "majority_class", "last_direction" -> scores on the same rows.
@@ -285,6 +322,7 @@ class RunMetrics(_Record):
     pooled: Classification
     gaps: dict[str, TrainTestGap] = {}
     heads: dict[str, HeadScore] = {}
+    span: SpanMetrics | None = None
     intervals: dict[str, Interval]
     trading: Trading
     trading_intervals: dict[str, Interval]

@@ -10,7 +10,9 @@ import yaml
 
 from betti import binding, catalog, io, params
 from betti.errors import BadParam, BrokenArtifact, MissingArtifact, UnknownName
+from betti.features._sets import declared
 from betti.schemas import BARS, LABELS
+from betti.training.demands import MissingHeads, MissingInputs
 from tests.conftest import REPOSITORY, random_bars
 from tests.unit.test_io import digests
 
@@ -104,6 +106,62 @@ def test_a_bad_knob_is_refused_before_anything_is_read_or_written(root, stage, i
     with pytest.raises(kind, match=said):
         binding.run(root, stage, item)
     assert not (root / "data").exists()
+
+
+SEVERAL = {
+    "features": {"bars": {}, "complexity": {}, "topology": {}, "candle": {}},
+    "sets": {"film": {"columns": []}, "part": {"columns": ["bars__*", "complexity__*"]}, "expansion": {"columns": []}},
+    "targets": {
+        "trigger": {"kind": "trigger", "horizon": 8},
+        "direction_5": {"kind": "direction", "horizon": 5},
+        "expansion": {"kind": "expansion"},
+    },
+}
+
+
+def several(root: Path, **changed: object) -> None:
+    """One run of a model of several inputs and another head."""
+    run = {"model": "film", "set": "film", "target": "trigger", "seed": 7, "config": {}, **changed}
+    change(root, **SEVERAL, runs={"one": run})
+
+
+@pytest.mark.parametrize(
+    ("changed", "kind", "said"),
+    [
+        ({"prune": 0.9}, BadParam, "takes all columns of its inputs bars, topology, complexity"),
+        ({"target": "direction_5"}, MissingHeads, "labels of 'direction_5' have no max_pct"),
+        ({"model": "jade", "set": "expansion"}, MissingHeads, "have no start, no end, no type"),
+        ({"set": "part"}, MissingInputs, "'part' lacks: 214 of 'film_topology'"),
+        ({"set": "expansion"}, MissingInputs, "Use the set 'film'"),
+    ],
+)
+def test_a_run_that_lacks_what_its_model_needs_is_refused_before_anything_is_written(root, changed, kind, said):
+    several(root, **changed)
+    with pytest.raises(kind, match=said):
+        binding.run(root, "train", "one")
+    assert not (root / "data").exists()
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {},
+        {"prune": None, "config": {"length": 12}},
+        {"model": "jade", "set": "expansion", "target": "expansion", "prune": 0.9},
+        {"model": "logistic", "set": "part", "target": "direction_5", "prune": 0.9},
+    ],
+)
+def test_a_run_that_has_what_its_model_needs_is_not(root, changed):
+    several(root, **changed)
+    binding.check(params.load(root), catalog.stage("train"), "one", root)
+
+
+def test_columns_that_only_other_knobs_make_are_taken_by_their_word(root):
+    """A set may list columns that a family has at the knobs in params.yaml, and not at default ones."""
+    several(root, set="listed")
+    listed = [*declared("film").columns, "technical__rsi_99"]
+    change(root, sets={"listed": {"columns": listed}, "film": {"columns": []}, "expansion": {"columns": []}})
+    binding.check(params.load(root), catalog.stage("train"), "one", root)
 
 
 # --- what a stage gets

@@ -1,15 +1,17 @@
 """What the page says about one run: scores per fold, intervals, and four pictures; and what it takes to repeat it.
 
-What does not belong here: comparing runs (`verdict.py`), drawing.
+What does not belong here: comparing runs (`verdict.py`), what networks alone have (`networks.py`), drawing.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from statistics import mean, pstdev
 from typing import TYPE_CHECKING
 
-from betti.charts import confusion, reliability
+from betti.charts import confusion, networks, reliability
 from betti.charts import equity as equity_picture
+from betti.charts import importance as importance_picture
 from betti.charts import learning as learning_picture
 from betti.charts import paths as paths_picture
 from betti.charts.markup import escaped, grid, interval, number, paragraph, percent, picture, slug, table
@@ -20,9 +22,10 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from betti.charts.networks import Surroundings
     from betti.records import Classification, RunMetrics, Trading
 
-__all__ = ["reproducibility_section", "run_body", "runs_section"]
+__all__ = ["RunTables", "reproducibility_section", "run_body", "runs_section"]
 
 SCORES = ("rows", "accuracy", "macro F1", "weighted F1", "AUC", "precision", "precision rows", "log loss", "Brier")
 TRADING = (
@@ -41,10 +44,18 @@ def runs_section(bodies: Mapping[str, str]) -> Section:
     return gathered("runs", "Runs", words, bodies)
 
 
-def run_body(
-    metrics: RunMetrics, learning: pd.DataFrame, predictions: pd.DataFrame, equity: pd.DataFrame, max_points: int
-) -> str:
-    """Everything about one run."""
+@dataclass(frozen=True)
+class RunTables:
+    """What one run left: columns as the report's arguments of the same names; any of them may be empty."""
+
+    learning: pd.DataFrame
+    importance: pd.DataFrame
+    predictions: pd.DataFrame
+    equity: pd.DataFrame
+
+
+def run_body(metrics: RunMetrics, tables: RunTables, max_points: int, around: Surroundings | None = None) -> str:
+    """Everything about one run; what needs tables of other stages is left out without `around`."""
     words = (
         f"Model {escaped(metrics.model)} on {metrics.columns} columns of {escaped(metrics.feature_set)}, "
         f"for {escaped(metrics.target)}.{_pruned(metrics)}"
@@ -56,10 +67,12 @@ def run_body(
         + _scores(metrics)
         + _gaps(metrics)
         + _heads(metrics)
+        + networks.span_table(metrics)
         + _intervals(metrics)
         + _trading(metrics)
-        + _pictures(metrics, learning, predictions, equity, max_points)
-        + _paths(metrics, equity, max_points)
+        + _pictures(metrics, tables, max_points)
+        + _pictures_of_networks(metrics, tables, around, max_points)
+        + _paths(metrics, tables.equity, max_points)
     )
 
 
@@ -164,17 +177,29 @@ def _trading_cells(one: Trading) -> list[str]:
     ]
 
 
-def _pictures(
-    metrics: RunMetrics, learning: pd.DataFrame, predictions: pd.DataFrame, equity: pd.DataFrame, max_points: int
-) -> str:
+def _pictures(metrics: RunMetrics, tables: RunTables, max_points: int) -> str:
     ident = f"fig-runs-{slug(metrics.run)}"
-    return grid(
-        [
-            _learning(ident, learning, max_points),
-            _confusion(ident, predictions, metrics.classes),
-            _reliability(ident, predictions),
-        ]
-    ) + _equity(ident, equity, max_points)
+    pieces = [
+        _learning(ident, tables.learning, max_points),
+        _confusion(ident, tables.predictions, metrics.classes),
+        _reliability(ident, tables.predictions),
+        *_importance(ident, tables.importance),
+    ]
+    return grid(pieces) + _equity(ident, tables.equity, max_points)
+
+
+def _pictures_of_networks(metrics: RunMetrics, tables: RunTables, around: Surroundings | None, max_points: int) -> str:
+    if around is None:
+        return ""
+    return networks.pictures(metrics, tables.learning, tables.predictions, around, max_points)
+
+
+def _importance(ident: str, importance: pd.DataFrame) -> list[str]:
+    if importance.empty:
+        return []
+    caption = f"Importance: the {min(len(importance), importance_picture.SHOWN)} columns that count most, of "
+    caption += f"{len(importance)}; mean over the run's models, with the least and the most"
+    return [picture(f"{ident}-importance", importance_picture.bars(importance), caption)]
 
 
 def _learning(ident: str, learning: pd.DataFrame, max_points: int) -> str:

@@ -7,15 +7,15 @@ first (its knob `learn`), which the knob `horizon` names here.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import numpy as np
 import torch
 
-from betti.errors import BadModelInput
-from betti.models import ModelRegistry, _checks, _torch
+from betti.errors import BadModelInput, BrokenArtifact
+from betti.models import ModelRegistry, _checks, _files, _torch
 from betti.models._protocol import InputSpec, PredictionOutput
 from betti.networks.dual_tower import (
     ContextTowerConfig,
@@ -36,18 +36,22 @@ from betti.training.scores import softmax
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from numpy.typing import NDArray
     from torch import Tensor, nn
 
-    from betti.models._checks import Bounds
+    from betti.models._checks import Bounds, NamedTraining, Training
     from betti.training.nested import Arrays, Batch, Outputs
-    from betti.training.problem import Loss, Score, Targets
+    from betti.training.problem import Loss, Problem, Score, Targets
     from betti.windows import NamedInputs
+
+    Floats = NDArray[np.float64]
 
 __all__ = ["DualTower"]
 
 CLASSES = 3
+PLANE = "embedding.safetensors"
 HORIZONS = ("7d", "30d")
 LOSS_KNOBS = (
     *("regression_weight_7d", "regression_weight_30d"),
@@ -64,6 +68,35 @@ BOUNDS: Bounds = {
     **dict.fromkeys(("context_share", "stock_share", "head_share"), (0, 1e3)),
     "head_weight_decay": (0, 10),
 }
+
+
+@dataclass(frozen=True)
+class Plane:
+    """Where embeddings spread most: their mean (k,) and their two first principal components (k, 2).
+
+    Pearson 1901, "On lines and planes of closest fit". Components point to where their largest part is positive.
+    """
+
+    mean: Floats
+    axes: Floats
+
+    @classmethod
+    def fitted(cls, embeddings: Floats) -> Plane:
+        """The plane of (n, k) embeddings.
+
+        >>> plane = Plane.fitted(np.array([[0.0, 0.0, 1.0], [0.0, 2.0, 1.0], [1.0, 0.0, 1.0], [1.0, 2.0, 1.0]]))
+        >>> plane.of(np.array([[1.0, 2.0, 1.0]])).round(6).tolist()
+        [[1.0, 0.5]]
+        """
+        mean = embeddings.mean(axis=0)
+        away = embeddings - mean
+        axes = np.linalg.eigh(away.T @ away)[1][:, [-1, -2]]
+        return cls(mean, axes * np.sign(axes[np.abs(axes).argmax(axis=0), [0, 1]]))
+
+    def of(self, embeddings: Floats) -> Floats:
+        """(n, 2) places in the plane."""
+        places: Floats = (embeddings - self.mean) @ self.axes
+        return places
 
 
 @ModelRegistry.register(
@@ -106,6 +139,10 @@ class DualTower(_torch.TorchModel):
         "head_dropout": 0.0,
         "device": "cpu",
     }
+
+    def __init__(self, config: Mapping[str, Any] | None = None) -> None:
+        super().__init__(config)
+        self._plane: Plane | None = None
 
     @property
     def inputs(self) -> Mapping[str, InputSpec]:
@@ -176,6 +213,10 @@ class DualTower(_torch.TorchModel):
     def _combined(self) -> WeightedDualTowerLoss:
         return WeightedDualTowerLoss.from_config(LossConfig(*(self.config[name] for name in LOSS_KNOBS)))
 
+    def _problem(self, data: Training | NamedTraining, shape: _torch.Shape) -> Problem:
+        self._plane = None
+        return super()._problem(data, shape)
+
     def score(self) -> Score | None:
         """Shares of what is lost over 7 days, over 30 days and in regularisation."""
         return partial(_stop_score, self._combined(), tuple(self.config[name] for name in STOP_KNOBS))
@@ -194,13 +235,21 @@ class DualTower(_torch.TorchModel):
     # Answering
 
     def output(self, said: Arrays) -> PredictionOutput:
-        """Probabilities in the order of the label's classes, and the scores of both horizons."""
+        """Probabilities in the order of the label's classes, and the scores of both horizons.
+
+        `embedding_1` and `embedding_2` say where both embeddings, side by side, lie in the plane in which those of the
+        training rows spread most. These are the first rows that a trained network is asked about, by `fit`.
+        """
         told = cast("DualTowerOutput", said)
-        logits = cast("NDArray[np.float64]", getattr(told, f"direction_logits_{self.config['horizon']}"))
+        logits = cast("Floats", getattr(told, f"direction_logits_{self.config['horizon']}"))
         order = logit_of_class(torch.arange(float(CLASSES))).long().numpy()
         plain = PredictionOutput.from_probabilities(softmax(logits[:, order]))
-        scores = cast("dict[str, NDArray[np.float64]]", {"score_7d": told.score_7d, "score_30d": told.score_30d})
-        return replace(plain, outputs=scores)
+        joint = np.column_stack(cast("tuple[Floats, Floats]", (told.context_embedding, told.stock_embedding)))
+        if self._plane is None:
+            self._plane = Plane.fitted(joint)
+        first, second = self._plane.of(joint).T
+        scores = cast("dict[str, Floats]", {"score_7d": told.score_7d, "score_30d": told.score_30d})
+        return replace(plain, outputs={**scores, "embedding_1": first, "embedding_2": second})
 
     def ablation(self, X: NamedInputs) -> dict[str, float]:
         """How far the scores of these rows move when a group of columns is silenced.
@@ -216,6 +265,22 @@ class DualTower(_torch.TorchModel):
         network = cast("DualTowerRelevanceModel", self._fitted.network).cpu()
         context, stock = (torch.from_numpy(np.array(checked[name][:])) for name in ("context", "stock"))
         return network.get_feature_importance(context, stock)
+
+    # Files
+
+    def save(self, path: Path) -> None:
+        """What every torch model writes, and the plane of the embeddings."""
+        super().save(path)
+        assert self._plane is not None
+        _files.write_arrays(path / PLANE, {"mean": self._plane.mean, "axes": self._plane.axes})
+
+    def load(self, path: Path) -> None:
+        """Read what `save` wrote."""
+        super().load(path)
+        arrays = _files.read_arrays(path / PLANE)
+        if set(arrays) != {"mean", "axes"} or arrays["axes"].shape != (*arrays["mean"].shape, 2):
+            raise BrokenArtifact(path / PLANE, "holds no plane: a mean (k,) and axes (k, 2)")
+        self._plane = Plane(arrays["mean"], arrays["axes"])
 
 
 def _labels(targets: Mapping[str, Tensor]) -> tuple[RelevanceLabels, RelevanceLabels]:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from betti.models._checks import Bounds
     from betti.models._search import Choice
-    from betti.training.nested import Arrays, Batch
+    from betti.training.nested import Arrays, Batch, Outputs
     from betti.training.optimisation import Group
     from betti.training.problem import Score
 
@@ -60,6 +60,7 @@ BOUNDS: Bounds = {
     "max_pct_weight": (0, 1e6),
     "gamma_pull": (0, 1e6),
     "film_rate": (1e-3, 1e3),
+    "mute": ("bars", "topology", "complexity"),
 }
 
 
@@ -78,6 +79,7 @@ class Film(_torch.TorchModel):
         "film_rate": 5.0,  # learning rate of the FiLM layers, as a multiple of the others'
         "learning_rate": 3e-4,
         "class_weight": None,  # balanced gives both classes the same total weight
+        "mute": None,  # an input that says nothing, in training and after: bars, topology or complexity
     }
     BOUNDS: ClassVar[Bounds] = BOUNDS
     SMALL: ClassVar[Mapping[str, Any]] = {
@@ -94,6 +96,12 @@ class Film(_torch.TorchModel):
         "attention": OneOf(tuple(ATTENTIONS)),
         "trigger_gamma": Real(0.0, 3.0),
         "max_pct_weight": Real(0.01, 1.0, log=True),
+    }
+    # What `betti ablate` trains beside a run: knobs that take a part of the network away.
+    VARIANTS: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "concat": {"fusion_type": "concat"},
+        "without topology": {"mute": "topology"},
+        "without complexity": {"mute": "complexity"},
     }
 
     @property
@@ -146,9 +154,13 @@ class Film(_torch.TorchModel):
         """The FiLM layers at a higher rate."""
         return parameter_groups(network, self.config["film_rate"] * self.config["learning_rate"])
 
+    def call(self, network: nn.Module, batch: Batch) -> Outputs:
+        """What the network says where the muted input is 0: scaled, that is what training rows have in the middle."""
+        return super().call(network, _muted(self.config.get("mute"), batch))
+
     def watch(self) -> Callable[[nn.Module, Batch], Mapping[str, float]]:
         """Mean and deviation of gamma and beta by encoding."""
-        return _told
+        return partial(_told, self.config.get("mute"))
 
     def output(self, said: Arrays) -> PredictionOutput:
         """The trigger's probability; `max_pct`, the move where there is one; `gamma_...`, each row's mean gammas.
@@ -171,5 +183,13 @@ def _log_loss(gamma: float, said: Mapping[str, Tensor], targets: Mapping[str, Te
     return float(np.average(losses, weights=weights.cpu().numpy()))
 
 
-def _told(network: nn.Module, batch: Batch) -> Mapping[str, float]:
-    return modulation_told(cast("FiLMLearner", network), cast("dict[str, Any]", batch))
+def _told(mute: str | None, network: nn.Module, batch: Batch) -> Mapping[str, float]:
+    return modulation_told(cast("FiLMLearner", network), cast("dict[str, Any]", _muted(mute, batch)))
+
+
+def _muted(mute: str | None, batch: Batch) -> Batch:
+    """The batch with one input of it at 0; without a name as it is."""
+    if mute is None:
+        return batch
+    parts = cast("dict[str, Tensor]", batch)
+    return {**parts, mute: parts[mute].new_zeros(()).expand_as(parts[mute])}

@@ -1,6 +1,8 @@
 """The expansion network: where in a window the expansion lies, when it starts, what came before it.
 
-For the target `expansion`. The network stands in `betti.networks.jade`.
+For the target `expansion`. The network stands in `betti.networks.jade`. What it says of a window is the probability of
+the likeliest bar, calibrated on the validation rows (Platt 1999): a mask that fits its bars well is no probability
+that a window has one.
 """
 
 from __future__ import annotations
@@ -11,8 +13,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import numpy as np
 
-from betti.errors import BadModelInput
-from betti.models import ModelRegistry, _torch
+from betti.errors import BadModelInput, BrokenArtifact
+from betti.models import ModelRegistry, _files, _torch
+from betti.models._platt import Platt
 from betti.models._protocol import PredictionOutput
 from betti.models._search import OneOf, Real, Whole
 from betti.networks.balancing import BALANCERS, LOSSES, FixedScales
@@ -24,21 +27,24 @@ from betti.training.scores import softmax
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
     from numpy.typing import NDArray
     from torch import nn
 
-    from betti.models._checks import Bounds
+    from betti.models._checks import Bounds, NamedTraining, Training
     from betti.models._protocol import Inputs
     from betti.models._search import Choice
     from betti.training.nested import Arrays
     from betti.training.optimisation import Group
-    from betti.training.problem import Targets
+    from betti.training.problem import Problem, Targets
 
     Floats = NDArray[np.float64]
 
 __all__ = ["Jade"]
 
+CALIBRATION = "calibration"
+SURE = 1e-13
 BOUNDS: Bounds = {
     **_torch.BOUNDS,
     "length": (2, 1e5),
@@ -88,6 +94,9 @@ class Jade(_torch.TorchModel):
         if self.config["freeze_encoder"] and not self.config["pretrain_epochs"]:
             remedy = "Set pretrain_epochs, or let the encoder learn"
             raise BadModelInput(self.NAME, "freeze_encoder without pre-training, which keeps a random encoder", remedy)
+        self._platt = Platt()
+        # Between training and the first answer: the rows that the answers are calibrated on, and their classes.
+        self._held: tuple[Inputs, NDArray[np.int64]] | None = None
 
     @property
     def heads(self) -> tuple[str, ...]:
@@ -146,20 +155,32 @@ class Jade(_torch.TorchModel):
         given = {"epochs": self.config["pretrain_epochs"], "schedule_epochs": 0, "devices": 1, "checkpoints": 0}
         return partial(_pretrained, X, replace(Settings.of(self.config), **given))
 
+    def _problem(self, data: Training | NamedTraining, shape: _torch.Shape) -> Problem:
+        self._platt = Platt()
+        self._held = (data.X, data.y) if data.X_val is None or data.y_val is None else (data.X_val, data.y_val)
+        return super()._problem(data, shape)
+
+    def _answered(self, X: Inputs) -> PredictionOutput:
+        if self._held is not None:
+            (rows, y), self._held = self._held, None
+            # The first answers of a trained network are scored: they must be calibrated by then.
+            chance = super()._answered(rows).class_probabilities[:, 1]
+            self._platt = Platt.fitted(_log_odds(chance), y)
+        return super()._answered(X)
+
     def output(self, said: Arrays) -> PredictionOutput:
         """The probability that the window holds an expansion, and where it lies.
 
-        The probability is that of the bar that is most likely in it. Whatever the bars have to do with each other, that
-        one of them is in it is at least as probable, and bars of one run are nearly all or none. Taking them to be
-        independent, 1 - product (1 - p), would call nearly every window an expansion: a hundred bars at 5 % make 99 %.
+        The probability is that of the bar that is most likely in it, calibrated. Taking bars to be independent,
+        1 - product (1 - p), would call nearly every window an expansion: a hundred bars at 5 % make 99 %.
 
         The outputs are `start` and `end` in bars from the window's first, `countdown`, the bars from the decision bar
         to the start as the median bar has it, `type_0` to `type_2`, the probabilities of what came before; of each bar
         `mask` and `countdowns` (n, length), and `pointers` (n, 2).
         """
         arrays = cast("dict[str, Floats]", said)
-        mask = 1 / (1 + np.exp(-arrays["expansion_binary_logits"]))
-        chance = mask.max(axis=1)
+        odds = arrays["expansion_binary_logits"]
+        mask, chance = 1 / (1 + np.exp(-odds)), self._platt.chance(odds.max(axis=1))
         found = PredictionOutput.from_probabilities(np.column_stack([1 - chance, chance]))
         length, pointers, countdowns = mask.shape[1], arrays["pointers"], arrays["expansion_countdown"]
         middle, half = pointers[:, 0] * (length - 1), (pointers[:, 1] * length - 1) / 2
@@ -170,6 +191,32 @@ class Jade(_torch.TorchModel):
         found.outputs.update({f"type_{kind}": types[:, kind] for kind in range(types.shape[1])})
         found.outputs.update({"mask": mask, "countdowns": countdowns, "pointers": pointers})
         return found
+
+    # Files
+
+    def save(self, path: Path) -> None:
+        """What every torch model writes; the calibration stands in `model.json`."""
+        super().save(path)
+        facts = _files.read_facts(path, self.NAME, ())
+        del facts["model"]
+        calibration = {"slope": self._platt.slope, "intercept": self._platt.intercept}
+        _files.write_facts(path, self.NAME, {**facts, CALIBRATION: calibration})
+
+    def load(self, path: Path) -> None:
+        """Read what `save` wrote."""
+        super().load(path)
+        told = _files.read_facts(path, self.NAME, (CALIBRATION,))[CALIBRATION]
+        try:
+            self._platt = Platt(float(told["slope"]), float(told["intercept"]))
+        except (TypeError, KeyError, ValueError) as cause:
+            raise BrokenArtifact(path, f"has a {CALIBRATION} that is no slope and intercept: {told!r}") from cause
+
+
+def _log_odds(chance: Floats) -> Floats:
+    """Of (n,) probabilities, cut where their last digit is."""
+    inner = np.clip(chance, SURE, 1 - SURE)
+    odds: Floats = np.log(inner) - np.log1p(-inner)
+    return odds
 
 
 def _pretrained(windows: Inputs, settings: Settings, network: nn.Module, device: str) -> None:

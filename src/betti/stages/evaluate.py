@@ -21,6 +21,7 @@ from betti.metrics.heads import PREFIX, head_scores, output_columns
 from betti.metrics.overfitting import train_test_gaps
 from betti.metrics.paths import backtests, curves
 from betti.metrics.significance import Bootstrap, difference_interval, score_intervals, trading_intervals
+from betti.metrics.span_scores import span_answers, span_metrics
 from betti.metrics.trading import Simulation, buy_and_hold, simulate, summarise
 from betti.progress import track
 from betti.records import RunMetrics, RunWarning, Scores
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from betti.metrics.paths import BacktestPath
+    from betti.metrics.span import SpanAnswers
     from betti.records import Classification, Interval
     from betti.training.manifest import RunManifest
     from betti.training.run import TrainedRun
@@ -82,13 +84,14 @@ class Evaluated:
 @dataclass(frozen=True)
 class _Tested:
     """All judged test rows in order, `output_NAME` among their columns, with the (n, classes) probabilities of the run
-    and of the baselines.
+    and of the baselines, and where the run says of each fold's rows that expansions lie, if it says so.
     """
 
     rows: pd.DataFrame
     run: Floats
     majority_class: Floats
     last_direction: Floats
+    spans: tuple[SpanAnswers, ...]
     dropped: dict[str, int]
 
     @property
@@ -178,7 +181,7 @@ def _test(
     import pandas as pd
 
     dropped: Counter[str] = Counter()
-    found = []
+    found, spans = [], []
     known = _known(labels, models.manifest.label)
     roles = FoldRoles.of(known, folds)
     for fold in track(roles.numbers, "folds"):
@@ -194,14 +197,15 @@ def _test(
             order = kept.pop("_at").to_numpy()
             run = _checked(models.manifest, answers.output.class_probabilities)[order]
             kept = kept.assign(**output_columns(models.manifest.model, answers.output.outputs, order))
+            spans.append(span_answers(models.manifest.model, answers.output.outputs, order))
             found.append((kept, run, *_baselines(kept, train, labels, clean, models.manifest)))
     counts = {reason: count for reason, count in sorted(dropped.items()) if count}
     if not found:
         raise _nothing(models.manifest.run, folds, counts)
-    rows, run, majority, last = zip(*found, strict=True)
-    return _Tested(
-        pd.concat(rows, ignore_index=True), np.concatenate(run), np.concatenate(majority), np.concatenate(last), counts
-    )
+    rows, *answered = zip(*found, strict=True)
+    run, majority, last = (np.concatenate(one) for one in answered)
+    told = tuple(one for one in spans if one is not None)
+    return _Tested(pd.concat(rows, ignore_index=True), run, majority, last, told, counts)
 
 
 def _known(labels: pd.DataFrame, label: str) -> pd.DataFrame:
@@ -301,6 +305,7 @@ def _metrics(
         pooled=classification(y, tested.run, threshold),
         gaps=train_test_gaps(manifest.fits, folds),
         heads=head_scores(tested.rows),
+        span=span_metrics(manifest.model, tested.rows, tested.spans),
         intervals=score_intervals(times, y, tested.run, bootstrap),
         trading=summarise(strategy),
         trading_intervals=trading_intervals(strategy.returns, strategy.bars_per_year, bootstrap),

@@ -117,6 +117,13 @@ def learning(count: int = 5, epochs: int = 10) -> Table:
     return Table(rows, columns=["fold", "epoch", "train_loss", "valid_loss"])
 
 
+def importance(columns: int = 30) -> Table:
+    """Shares of columns, the largest first."""
+    share = np.linspace(2, 0, columns) / columns
+    names = [f"f__c{n:02d}" for n in range(columns)]
+    return pd.DataFrame({"column": names, "share": share, "least": share / 2, "most": share * 2})
+
+
 def no_learning() -> Table:
     return Table({name: [] for name in ("fold", "epoch", "train_loss", "valid_loss")})
 

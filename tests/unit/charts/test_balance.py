@@ -70,7 +70,7 @@ def test_a_kind_that_has_pictures_gets_them_below_its_balance(kind: str, knobs: 
     assert named in body
 
 
-@pytest.mark.parametrize(("kind", "knobs"), [("relevance", {}), ("meta", {"horizon": 5})])
+@pytest.mark.parametrize(("kind", "knobs"), [("meta", {"horizon": 5})])
 def test_another_kind_gets_its_balance_alone(kind: str, knobs: dict):
     clean = random_bars(600, 3)
     body = sections.target("t", label(kind, clean, **knobs), clean, 200)

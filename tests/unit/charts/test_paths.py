@@ -7,7 +7,7 @@ import pandas as pd
 
 from betti import records
 from betti.charts import paths
-from betti.charts.run_section import run_body
+from betti.charts.run_section import RunTables, run_body
 from tests.unit.charts import samples
 
 TIMES = pd.Series(pd.date_range("2010-01-01", periods=400, tz="UTC"))
@@ -27,7 +27,7 @@ def body(count: int) -> str:
     ]
     metrics = samples.metrics("a-run").model_copy(update={"paths": scores})
     nothing = samples.no_learning()
-    return run_body(metrics, nothing, nothing[:0], equity(count), 100)
+    return run_body(metrics, RunTables(nothing, nothing, nothing[:0], equity(count)), 100)
 
 
 def test_every_path_is_a_thin_line_below_the_strategy() -> None:

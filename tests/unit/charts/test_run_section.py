@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from betti.charts.run_section import run_body
+from betti.charts.run_section import RunTables, run_body
 from betti.records import Deviation, HeadScore, RunWarning, TrainTestGap
 from tests.unit.charts import samples
 
@@ -10,7 +10,7 @@ from tests.unit.charts import samples
 def body(**changed: object) -> str:
     metrics = samples.metrics("direction_5-logistic").model_copy(update=changed)
     nothing = samples.no_learning()
-    return run_body(metrics, nothing, nothing[:0], nothing[:0], 100)
+    return run_body(metrics, RunTables(nothing, nothing, nothing[:0], nothing[:0]), 100)
 
 
 def test_warnings_are_shown_and_escaped() -> None:

@@ -97,8 +97,8 @@ def test_without_validation_rows_it_is_calibrated_on_the_training_rows() -> None
     model = Jade({**SMALL, "epochs": 3})
     metrics = model.fit(made.windows, answers(made), None, None)
     chance = model.predict(made.windows).class_probabilities[:, 1]
-    # Least log loss with a free intercept: the mean probability is the share of windows with an expansion.
-    assert chance.mean() == pytest.approx(made.classes.mean(), abs=0.01)
+    # Where the log loss is least, the mean probability is about the share of windows with an expansion.
+    assert chance.mean() == pytest.approx(made.classes.mean(), abs=0.03)
     assert metrics.train_loss == pytest.approx(log_loss(chance, made.classes), rel=1e-6)
 
 

@@ -46,6 +46,7 @@ def inputs(rows: int = 300, symbols=("AAA", "BBB"), runs=("one", "two"), winner:
         "labels": Counting({"direction_5": labels}),
         "folds": Counting({"direction_5": folds}),
         "learning": Counting(dict.fromkeys(runs, samples.learning(2))),
+        "importance": Counting(dict.fromkeys(runs, samples.importance())),
         "predictions": Counting({run: samples.predictions(labels, folds, 3, run) for run in runs}),
         "metrics": Counting(scored),
         "equity": Counting(dict.fromkeys(runs, samples.equity(clean["timestamp"].drop_duplicates()))),
@@ -204,7 +205,7 @@ def test_names_are_escaped():
 def test_each_item_is_read_once():
     values = inputs()
     build(values)
-    for name in ("features", "labels", "folds", "predictions", "equity", "learning"):
+    for name in ("features", "labels", "folds", "predictions", "equity", "learning", "importance"):
         assert set(values[name].reads.values()) == {1}, name
 
 
@@ -213,7 +214,11 @@ def test_each_item_is_read_once():
     [
         inputs(rows=10, symbols=("AAA",), runs=("one",)),
         inputs(auc=None),
-        inputs(classes=3) | {"learning": Counting(dict.fromkeys(("one", "two"), samples.no_learning()))},
+        inputs(classes=3)
+        | {
+            "learning": Counting(dict.fromkeys(("one", "two"), samples.no_learning())),
+            "importance": Counting(dict.fromkeys(("one", "two"), samples.importance(0))),
+        },
     ],
     ids=["one symbol with ten bars", "no AUC", "nothing learned"],
 )

@@ -183,9 +183,8 @@ def _pictures(metrics: RunMetrics, tables: RunTables, max_points: int) -> str:
         _learning(ident, tables.learning, max_points),
         _confusion(ident, tables.predictions, metrics.classes),
         _reliability(ident, tables.predictions),
-        *_importance(ident, tables.importance),
     ]
-    return grid(pieces) + _equity(ident, tables.equity, max_points)
+    return grid(pieces) + _importance(ident, tables.importance) + _equity(ident, tables.equity, max_points)
 
 
 def _pictures_of_networks(metrics: RunMetrics, tables: RunTables, around: Surroundings | None, max_points: int) -> str:
@@ -194,12 +193,13 @@ def _pictures_of_networks(metrics: RunMetrics, tables: RunTables, around: Surrou
     return networks.pictures(metrics, tables.learning, tables.predictions, around, max_points)
 
 
-def _importance(ident: str, importance: pd.DataFrame) -> list[str]:
+def _importance(ident: str, importance: pd.DataFrame) -> str:
+    """Wide, for names of columns are long."""
     if importance.empty:
-        return []
+        return ""
     caption = f"Importance: the {min(len(importance), importance_picture.SHOWN)} columns that count most, of "
     caption += f"{len(importance)}; mean over the run's models, with the least and the most"
-    return [picture(f"{ident}-importance", importance_picture.bars(importance), caption)]
+    return picture(f"{ident}-importance", importance_picture.bars(importance), caption)
 
 
 def _learning(ident: str, learning: pd.DataFrame, max_points: int) -> str:

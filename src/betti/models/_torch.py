@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     from betti.training.optimisation import Group
     from betti.training.problem import Loss, Score, Targets
 
-__all__ = ["BOUNDS", "CLASSIFICATION", "SMALL", "TRAINING", "Shape", "TorchClassifier", "TorchModel"]
+__all__ = ["BOUNDS", "CLASSIFICATION", "SMALL", "TRAINING", "Shape", "TorchClassifier", "TorchModel", "answering"]
 
 # The loop's knobs (`training.problem.Settings` says what each does), and those of every model.
 TRAINING: Mapping[str, Any] = {
@@ -291,9 +291,7 @@ class TorchModel(BaseModel):
 
     def _answered(self, X: Inputs) -> PredictionOutput:
         assert self._fitted is not None
-        # Trained on a GPU, it still answers where there is none.
-        device = "cpu" if self.config["device"] == "cpu" else resolve("auto")
-        return self.output(loop.outputs(self._fitted.network, X, device, self.call))
+        return self.output(loop.outputs(self._fitted.network, X, answering(self.config), self.call))
 
     # Files
 
@@ -338,6 +336,11 @@ class TorchClassifier(TorchModel):
     def output(self, said: Arrays) -> PredictionOutput:
         """Probabilities by the softmax."""
         return PredictionOutput.from_probabilities(softmax(cast("NDArray[np.float64]", said)))
+
+
+def answering(config: Mapping[str, Any]) -> str:
+    """The device that a model answers on: trained on a GPU, it still answers where there is none."""
+    return "cpu" if config["device"] == "cpu" else resolve("auto")
 
 
 def _shape(data: Training | NamedTraining) -> Shape:

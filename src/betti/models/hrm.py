@@ -35,6 +35,7 @@ from betti.training import loop
 from betti.training.batches import in_order, resident
 from betti.training.optimisation import Group
 from betti.training.problem import Examples, Problem, Settings
+from betti.training.scores import softmax
 from betti.windows import NamedInputs
 
 if TYPE_CHECKING:
@@ -237,9 +238,18 @@ class Hrm(_torch.TorchClassifier):
 
     def _answered(self, X: Inputs) -> PredictionOutput:
         # The training rows are scored as they were taught: else each would find itself in the library, and its label.
-        if self._taught is not None and X is self._taught[0]:
-            return super()._answered(self._taught[1])
-        return super()._answered(X)
+        rows = self._taught[1] if self._taught is not None and X is self._taught[0] else X
+        return replace(super()._answered(rows), outputs=self._regimes(rows))
+
+    def _regimes(self, X: Inputs) -> dict[str, NDArray[np.float64]]:
+        """`regime_NAME` (n,): the probability of each regime at each row, where regimes are told."""
+        if not self.config["enable_regime"]:
+            return {}
+        assert self._fitted is not None
+        classifier = _conditioning_of(self._fitted.network).regime_classifier
+        said = loop.outputs(classifier, X, _torch.answering(self.config), _regime_logits)
+        chances = softmax(cast("NDArray[np.float64]", said))
+        return {f"regime_{name}": chances[:, place] for place, name in enumerate(classifier.get_regime_names())}
 
     def _serve(self) -> None:
         assert self._fitted is not None
@@ -300,6 +310,11 @@ def _features(batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
     if AS_OF in batch:
         found[AS_OF] = batch[AS_OF]
     return found
+
+
+def _regime_logits(classifier: nn.Module, batch: Batch) -> Outputs:
+    logits: Tensor = classifier(against_own_past(cast("dict[str, Tensor]", batch)[REGIME]))
+    return logits
 
 
 def _modulation(network: nn.Module, batch: Batch) -> dict[str, float]:

@@ -144,6 +144,17 @@ def test_the_classifier_learns_the_rules_regimes_and_nothing_after() -> None:
     assert not all(np.array_equal(weights[0][name], other[name]) for name in other)
 
 
+def test_the_regimes_of_each_row_are_told_where_they_are_asked_for() -> None:
+    X, y = data(150)
+    asked, silent = Hrm({**QUICK, "epochs": 1, "enable_regime": True}), Hrm({**QUICK, "epochs": 1})
+    for model in (asked, silent):
+        model.fit(only(X, *model.inputs), y, None, None)
+    told = asked.predict(only(X, *asked.inputs)).outputs
+    assert "regime_low_vol" in told and len(told) == 8
+    assert np.allclose(sum(told.values()), 1)
+    assert silent.predict(only(X, *silent.inputs)).outputs == {}
+
+
 def test_a_library_larger_than_allowed_is_thinned_over_all_of_history() -> None:
     X, y = data(200)
     model = Hrm({**MEMORY, "epochs": 1, "max_patterns": 30})

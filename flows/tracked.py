@@ -2,8 +2,10 @@
 
 What is due follows from dvc.lock and from a note per run in `.betti/tracking`: models or an evaluation whose hash the
 note does not have. So it does not matter who trained them (the nightly flow, `betti run`, `dvc repro`), how often this
-is asked, or whether the last time was killed. It reads what is recorded, writes nothing that DVC tracks, and a fault in
-it is told and fails no run. What does not belong here: backends (`betti.tracking`), the ledger's file (`betti.trials`).
+is asked, or whether the last time was killed. Of several trainings of one run between two looks the last alone is seen:
+every `betti` command that trains looks when it ends, `dvc repro` leaves it to the next. It reads what is recorded,
+writes nothing that DVC tracks, and a fault in it is told and fails no run. What does not belong here: backends
+(`betti.tracking`), the ledger's file (`betti.trials`).
 """
 
 from __future__ import annotations

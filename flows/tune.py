@@ -28,9 +28,10 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from betti import binding, catalog, io, params, trials, tuning
+from betti import binding, catalog, code, io, models, params, trials, tuning
 from betti.errors import BadInput, BettiError, PartUnavailable, UnknownName, UnreadableFile
 from betti.models import ModelRegistry, _search
+from betti.training.manifest import library_versions
 from flows import server, tracked
 
 server.choose()
@@ -149,6 +150,9 @@ def tune(
             log.info(words)
             (_listener.get() or _silent)(words)
 
+        if search.lessons.tested_elsewhere:
+            share = f"{search.lessons.tested_elsewhere:.0%}"
+            tell(f"{share} of the rows that judge are test rows of another fold, whose scores will flatter: --folds 0")
         explore(search, study, wanted, deadline, task(attempt, name="trial", **PLAIN), tell)
     _show(run, study)
     return best(search, study)
@@ -238,7 +242,9 @@ def prepared(root: Path, run: str, folds: tuple[int, ...]) -> Search:
     lessons = tuning.lessons(*tables, subject, block.config, folds)
     data = _data(root, block.set, block.target)
     fixed = [subject.model, subject.set, subject.target, subject.seed, subject.prune, list(folds), data.model_dump()]
-    kept = {name: value for name, value in block.config.items() if name not in space}
+    # Losses of another code, or of other versions, do not compete with those of this one.
+    fixed += [code.digest("betti.tuning", *models.modules(block.model, prototype.config)), library_versions()]
+    kept = {name: value for name, value in prototype.config.items() if name not in space}
     text = json.dumps([*fixed, kept, {name: repr(choice) for name, choice in space.items()}], sort_keys=True)
     key = f"{run}-{hashlib.blake2b(text.encode(), digest_size=6).hexdigest()}"
     return Search(root, lessons, block.config, space, data, key)

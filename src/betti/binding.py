@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from betti.catalog import Artifact, Stage
+    from betti.expectations.judging import Judged
     from betti.models import BaseModel
     from betti.slices import Slices
 
@@ -206,10 +207,11 @@ def _resumed(stage: Stage, item: str | None, values: dict[str, Any], root: Path)
     """Where a training that is killed leaves off and goes on; other stages begin anew."""
     if stage.name != "train":
         return nullcontext()
-    from betti import code
+    from betti import code, models
     from betti.training import resume
 
-    key = code.digest(f"betti.stages.{stage.name}", f"betti.models.{values['model']}")
+    config = models.ModelRegistry.create(values["model"], values["config"]).config
+    key = code.digest(f"betti.stages.{stage.name}", *models.modules(values["model"], config))
     return resume.resuming(root / RESUME / str(item), key)
 
 
@@ -343,12 +345,16 @@ def _write_judged(stage: Stage, values: dict[str, Any], root: Path) -> None:
         batches = Batches(folder, schemas.BARS)
         with beside.writing() as later:
             for one in progress.track(validate.judged(beside.ahead(batches), tally, knobs), stage.name, len(batches)):
-                later(io.lay_out, new, one.clean, schemas.BARS)
-                later(io.lay_out, inside, one.quarantine, schemas.QUARANTINE)
+                later(_lay_out_both, new, inside, one)
         tally.refuse(knobs.max_quarantined_share)
         io.save_into(new / Path(context.path).name, read(given, root))
         found = validate.described(Batches(new, schemas.BARS).symbols(validate.MARGIN), tally, knobs)
     io.write_folder(validation.at(root), found)
+
+
+def _lay_out_both(clean: Path, quarantine: Path, one: Judged) -> None:
+    io.lay_out(clean, one.clean, schemas.BARS)
+    io.lay_out(quarantine, one.quarantine, schemas.QUARANTINE)
 
 
 def _write_one(artifact: Artifact, path: Path, value: Any, guests: dict[Artifact, Any]) -> None:

@@ -23,13 +23,23 @@ __all__ = ["INERT", "closure", "digest", "edited"]
 INERT = frozenset({"betti", "betti.errors", "betti.progress"})
 
 
+def _facts(file: Path) -> tuple[int, int] | None:
+    """Size and time of change, or nothing where there is no such file any more."""
+    try:
+        found = file.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_size, found.st_mtime_ns
+
+
 def _files() -> dict[Path, tuple[int, int]]:
     """Every source file of the package, with its size and time of change."""
     found = {}
     for folder in betti.__path__:
         for file in Path(folder).rglob("*.py"):
-            facts = file.stat()
-            found[file] = (facts.st_size, facts.st_mtime_ns)
+            facts = _facts(file)
+            if facts is not None:
+                found[file] = facts
     return found
 
 
@@ -45,15 +55,6 @@ def edited(*modules: str) -> bool:
     if modules:
         return any(_facts(file) != _AT_START.get(file) for file in closure(*modules).values())
     return _files() != _AT_START
-
-
-def _facts(file: Path) -> tuple[int, int] | None:
-    """Size and time of change, or nothing where there is no such file any more."""
-    try:
-        found = file.stat()
-    except FileNotFoundError:
-        return None
-    return found.st_size, found.st_mtime_ns
 
 
 @cache

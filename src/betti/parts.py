@@ -1,7 +1,7 @@
 """The part cache: content-addressed Parquet parts, the only memory between runs.
 
 A stage that works bar by bar (features, labels) is computed one (symbol, period) at a time. A part's key is the hash
-of everything its bytes depend on: the bars it reads, look-back and look-ahead included, its knobs, its code and the
+of everything its bytes depend on: the bars it reads (whole days of them), look-back and look-ahead included, its knobs, its code and the
 libraries that compute and write it. So a nightly run computes the new period alone, and incremental output equals a
 full rebuild byte for byte: both copy the same parts. A period that has grown since is continued from the part it had
 before: rows whose look-ahead was complete stand, the others and the new ones are computed. The cache is bounded, shared
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CodeEdited", "Recipe", "broken", "build", "prune", "versions"]
 
+NEWEST = 2  # days inside which last night's history may have ended
 OWN = ("betti.io", "betti.history", "betti.parts")
 LIBRARIES = (
     *("numpy", "numba", "pandas", "pyarrow", "scipy", "scikit-learn", "ta", "giotto-tda", "giotto-ph"),
@@ -158,16 +159,28 @@ class _Job:
         return self._key(self.high)
 
     def earlier(self) -> Iterator[tuple[str, int]]:
-        """Keys of the same part when there were fewer bars, and how many there were, the most first."""
+        """Keys of the same part when there were fewer bars, and how many there were.
+
+        Ends of days, the most bars first; then places inside the newest days, where a night may have ended.
+        """
         for night in reversed(self.past.nights.tolist()):
             if self.start < night < self.high:
                 yield self._key(night), night
+        for cut, digest in self.past.cuts(NEWEST):
+            if self.start < cut < self.high:
+                yield self._key(cut, digest), cut
 
-    def _key(self, high: int) -> str:
-        """Whole days are hashed, so that it may name some bars more than the part reads."""
+    def _key(self, high: int, cut: bytes | None = None) -> str:
+        """Whole days are hashed, so that it may name some bars more than the part reads.
+
+        Args:
+            high: bars up to there; within a day only if `cut` is the digest of that day up to there.
+            cut: in the place of the last day's digest.
+        """
         first, last = self.past.days(self.low, high)
+        days = self.past.digests[first:last] if cut is None else (*self.past.digests[first : last - 1], cut)
         whole = hashlib.blake2b(self.head, digest_size=20)
-        whole.update(b"".join(self.past.digests[first:last]))
+        whole.update(b"".join(days))
         if self.context is not None:
             whole.update(self.context.stamp(self.past.times[self.low : high]).encode())
         return whole.hexdigest()
@@ -199,20 +212,26 @@ def _computed(job: _Job, recipe: Recipe, known: Mapping[str, Path]) -> pd.DataFr
     import pandas as pd
 
     past = job.past
-    for key, bars_then in job.earlier():
-        stands = min(bars_then - recipe.ahead, job.end)  # rows before it had a complete look-ahead
-        if stands <= job.start:
-            break
-        file = known.get(key)
-        if file is None or not _whole(file):
-            continue
-        whole = io.read_part(file, recipe.schema)
+    found = _latest(job, recipe, known)
+    if found is not None:
+        whole, stands = found
         before: pd.DataFrame = whole[whole["timestamp"] < _stamp(past.times[stands - 1] + 1)]
-        if stands == job.end:
-            return before
         since = _rows_of(recipe, past, (max(job.low, stands - recipe.back), stands, job.end, job.high))
         return counts.attach(pd.concat([before, since]), counts.total([counts.of(before), counts.of(since)]))
     return _rows_of(recipe, past, (job.low, job.start, job.end, job.high))
+
+
+def _latest(job: _Job, recipe: Recipe, known: Mapping[str, Path]) -> tuple[pd.DataFrame, int] | None:
+    """The earlier part that had the most bars, and up to which place its rows had a complete look-ahead."""
+    best: tuple[Path, int] | None = None
+    for key, bars_then in job.earlier():
+        stands = bars_then - recipe.ahead
+        file = known.get(key)
+        if file is not None and stands > max(job.start, best[1] if best else 0) and _whole(file):
+            best = file, stands
+    if best is None:
+        return None
+    return io.read_part(best[0], recipe.schema), best[1]
 
 
 def _rows_of(recipe: Recipe, past: Past, places: tuple[int, int, int, int]) -> pd.DataFrame:

@@ -1,8 +1,10 @@
-"""What a search minimises: the mean validation loss over a run's own folds, without a single test row.
+"""What a search minimises: the mean validation loss over a run's own folds, without a test row of the fold itself.
 
 A fold's train rows teach, its valid rows judge; purged, embargoed and test rows are left out before anything is looked
-at. The same inputs, scalers and pruning as in training. What does not belong here: what is tried next and what becomes
-of it (`flows.tune`), and which knobs are worth trying (each model's `SEARCH`).
+at. In walk-forward folds what one fold validates on an earlier one tests: a search over several folds flatters the
+earlier ones (`tested_elsewhere`), one over the first alone does not. The same inputs, scalers and pruning as in
+training. What does not belong here: what is tried next and what becomes of it (`flows.tune`), and which knobs are worth
+trying (each model's `SEARCH`).
 """
 
 from __future__ import annotations
@@ -74,12 +76,13 @@ class Lesson:
 
 @dataclass(frozen=True)
 class Lessons:
-    """A run's folds as a search sees them."""
+    """A run's folds as a search sees them; `tested_elsewhere` is the share of valid rows that some fold tests."""
 
     subject: Subject
     features: ModelInputs
     data: Labelled
     folds: tuple[Lesson, ...]
+    tested_elsewhere: float
 
 
 @dataclass(frozen=True)
@@ -121,6 +124,7 @@ def lessons(
     known = labels.merge(seen[KEY].drop_duplicates(), on=KEY)
     rows = feature_set[feature_set["timestamp"] <= seen["timestamp"].max()] if len(seen) else feature_set
     prototype = _model(subject, config)
+    demands.refuse_pruning(subject.run, subject.model, prototype, subject.prune)
     demands.refuse_missing_heads(subject.run, subject.model, prototype, subject.target, [str(name) for name in labels])
     asked = demands.input_facts(
         subject.run, subject.model, prototype, subject.set, prepare.feature_columns(feature_set)
@@ -132,7 +136,13 @@ def lessons(
     found = tuple(_lesson(subject, features, data, fold, rows) for fold, rows in seen.groupby("fold", sort=True))
     if not found:
         raise NothingToValidate(subject.run, sorted(chosen["fold"].unique()))
-    return Lessons(subject, features, data, found)
+    return Lessons(subject, features, data, found, _tested_elsewhere(chosen, folds))
+
+
+def _tested_elsewhere(chosen: pd.DataFrame, folds: pd.DataFrame) -> float:
+    valid = chosen.loc[chosen["role"] == "valid", KEY]
+    tested = folds.loc[folds["role"] == "test", KEY].drop_duplicates()
+    return len(valid.merge(tested, on=KEY)) / max(len(valid), 1)
 
 
 def _chosen(folds: pd.DataFrame, only: Sequence[int]) -> pd.DataFrame:

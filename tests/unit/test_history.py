@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from betti import history, io
 from betti.errors import BrokenArtifact
-from betti.history import History
+from betti.history import BarsChanged, History
 from betti.schemas import BARS, QUARANTINE
 from tests.conftest import random_bars
 
@@ -123,3 +123,38 @@ def test_a_file_that_is_no_parquet_is_named(tmp_path):
     victim.write_bytes(b"PAR1 but cut")
     with pytest.raises(BrokenArtifact, match=victim.name):
         History.at(folder)
+
+
+def test_bars_that_change_after_their_days_were_counted_are_refused(tmp_path):
+    """Their part would lie in the cache for good, under a key that names other bars."""
+    bars = market()
+    past = History.at(written(tmp_path, bars)).pasts[0]
+    written(tmp_path, bars.assign(close=bars["close"] * 2, high=bars["high"] * 2))
+    with pytest.raises(BarsChanged, match="changed while it was read"):
+        past.rows(0, 10)
+
+
+def test_bars_that_are_gone_are_refused_in_words(tmp_path):
+    folder = written(tmp_path, market())
+    past = History.at(folder).pasts[0]
+    for file in folder.rglob("*.parquet"):
+        file.unlink()
+    with pytest.raises(BarsChanged, match="Run it again"):
+        past.rows(0, 10)
+
+
+def test_what_is_remembered_does_not_grow_with_rewritten_files(tmp_path):
+    for _ in range(3):
+        History.at(written(tmp_path, market()))
+    assert len(history._pieces) == len(list((tmp_path / "data" / "clean").rglob("*.parquet")))
+
+
+@given(st.integers(2, 60))
+def test_a_cut_has_the_digest_that_a_history_ending_there_had(end):
+    bars = random_bars(60, 6, "AAA", freq="1h")
+    (whole,), (shorter,) = History.of(bars), History.of(bars.iloc[:end])
+    known = dict(whole.cuts(10))
+    if end in whole.nights:
+        assert end not in known
+    else:
+        assert known[end] == shorter.digests[-1]

@@ -275,3 +275,19 @@ def test_pruning_sweeps_what_a_killed_build_left(tmp_path):
     left.write_bytes(b"half a part")
     parts.prune(tmp_path / "cache", 10**9)
     assert not left.exists()
+
+
+def test_a_night_that_ends_inside_a_day_continues_the_last_one(tmp_path):
+    """Bars of an hour up to 01:00, night after night: each computes its own day, not the month."""
+    bars = random_bars(24 * 25 + 2, 5, "AAA", freq="1h")
+    compute, rows = Counted(), []
+    for night in range(3):
+        known = bars.iloc[: 24 * (22 + night) + 2]
+        compute.calls.clear()
+        files = parts.build(History.of(known), compute.recipe(), tmp_path / "cache")
+        io.copy_parts(tmp_path / "data" / "out", files)
+        rows.append(sum(count for _, count in compute.calls))
+    assert rows[0] == 24 * 22 + 2
+    assert max(rows[1:]) <= 24 + BACK + AHEAD
+    laid = digests(tmp_path / "data" / "out")
+    assert laid == laid_out(tmp_path / "new", bars.iloc[: 24 * 24 + 2], tmp_path / "another")

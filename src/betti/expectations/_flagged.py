@@ -83,8 +83,13 @@ def stacked(tables: list[pd.DataFrame]) -> pd.DataFrame:
     )
 
 
-@cache
 def nothing() -> pd.DataFrame:
-    """A table without rows. Most rules find nothing, and with hundreds of markets making it anew would take long."""
+    """A table without rows; whoever gets it may change it."""
+    return _nothing().copy(deep=False)
+
+
+@cache
+def _nothing() -> pd.DataFrame:
+    # Most rules find nothing, and with hundreds of markets making it anew would take long.
     types = {"timestamp": "datetime64[us, UTC]", "symbol": "str", "rule": "str", "value": "float64", "usual": "float64"}
     return pd.DataFrame({name: pd.Series(dtype=type_) for name, type_ in types.items()})

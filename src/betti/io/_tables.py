@@ -196,7 +196,12 @@ def copy_parts(path: Path, files: Mapping[tuple[str, str], Path]) -> None:
         for (symbol, period), source in files.items():
             target = new / symbol_folder(symbol)
             target.mkdir(exist_ok=True)
-            shutil.copyfile(source, target / f"{period}.parquet")
+            try:
+                shutil.copyfile(source, target / f"{period}.parquet")
+            except FileNotFoundError as cause:
+                raise BrokenArtifact(
+                    source, "was deleted from the part cache while it was copied; run it again"
+                ) from cause
 
 
 def part_files(path: Path) -> list[Path]:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
@@ -13,7 +14,7 @@ from betti.errors import BettiError, UnknownName
 from betti.models._protocol import Answers, BaseModel, InputSpec, PredictionOutput, TrainingMetrics
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
 __all__ = [
     "FOLDER",
@@ -24,6 +25,7 @@ __all__ = [
     "ModelRegistry",
     "PredictionOutput",
     "TrainingMetrics",
+    "modules",
 ]
 
 FOLDER = Folder("betti.models", kind="model")
@@ -56,6 +58,19 @@ class _Entry:
     description: str
 
 
+def modules(name: str, config: Mapping[str, Any]) -> tuple[str, ...]:
+    """The modules of a model and of those that its configuration names: members, and what combines them.
+
+    >>> modules("stacking", {"members": {"line": {"model": "logistic"}, "svm": {}}, "meta": {"model": "logistic"}})
+    ('betti.models.stacking', 'betti.models.logistic', 'betti.models.svm')
+    """
+    found = {f"{FOLDER.package}.{name}": None}
+    for member, block in (*dict(config.get("members") or {}).items(), ("", config.get("meta"))):
+        if isinstance(block, Mapping) and (block.get("model") or member):
+            found |= dict.fromkeys(modules(str(block.get("model") or member), block.get("config") or {}))
+    return tuple(found)
+
+
 class ModelRegistry:
     """Models by name. A model's name is its file's name."""
 
@@ -67,7 +82,8 @@ class ModelRegistry:
 
         def decorate(model: M) -> M:
             present = cls._entries.get(name)
-            if present is not None and present.model.__qualname__ != model.__qualname__:
+            own = model.__module__, model.__qualname__
+            if present is not None and (present.model.__module__, present.model.__qualname__) != own:
                 raise ValueError(f"model name '{name}' is taken by {present.model.__module__}")
             cls._entries[name] = _Entry(model, family, description)
             return model

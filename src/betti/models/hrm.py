@@ -25,7 +25,7 @@ import numpy as np
 import torch
 
 from betti.errors import BadModelInput
-from betti.models import ModelRegistry, _checks, _torch
+from betti.models import ModelRegistry, _checks, _files, _torch
 from betti.models._protocol import InputSpec
 from betti.networks.conditioning.config import ConditioningConfig, RagConfig
 from betti.networks.conditioning.library import PatternLibrary
@@ -288,8 +288,8 @@ class Hrm(_torch.TorchClassifier):
 
     def load(self, path: Path) -> None:
         """Read what `save` wrote."""
-        present = (path / LIBRARY).is_dir()
-        self._library = PatternLibrary.load(path / LIBRARY) if present else None
+        config = _files.read_facts(path, self.NAME, ("config",))["config"]
+        self._library = PatternLibrary.load(path / LIBRARY) if config["enable_rag"] else None
         super().load(path)
         self._serve()
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
+from statistics import median
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import numpy as np
 
 from betti.errors import BadModelInput, BrokenArtifact
 from betti.models import ModelRegistry, _files, _torch
-from betti.models._platt import Platt
+from betti.models._platt import LEAST_SLOPE, Platt
 from betti.models._protocol import PredictionOutput
 from betti.models._search import OneOf, Real, Whole
 from betti.networks.balancing import BALANCERS, LOSSES, FixedScales
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from betti.models._checks import Bounds, NamedTraining, Training
-    from betti.models._protocol import Inputs
+    from betti.models._protocol import Inputs, Labels, Spans, TrainingMetrics
     from betti.models._search import Choice
     from betti.training.nested import Arrays
     from betti.training.optimisation import Group
@@ -54,6 +55,8 @@ BOUNDS: Bounds = {
     "balancer": tuple(BALANCERS),
     "sigma_rate": (1e-9, 10),
     **{f"scale_{name}": (0.0, 1e9) for name in LOSSES},
+    "slope": (LEAST_SLOPE, 1e3),
+    "intercept": (-1e3, 1e3),
     "pretrain_epochs": (0, 1e6),
 }
 
@@ -71,6 +74,8 @@ class Jade(_torch.TorchModel):
         "balancer": "initial",  # of the four losses: initial, running, kendall or fixed
         "sigma_rate": 0.05,  # learning rate of the log sigmas, which the balancer kendall learns
         **{f"scale_{name}": None for name in LOSSES},  # of the balancer fixed
+        "slope": None,  # of the calibration, and its intercept: found on validation rows unless they are given
+        "intercept": None,
         "pretrain_epochs": 0,  # of guessing hidden bars in the training windows, before there are labels
         "freeze_encoder": False,  # whether labels teach the heads alone, after pre-training
         "learning_rate": 2e-3,
@@ -146,6 +151,10 @@ class Jade(_torch.TorchModel):
         if last >= length:
             found = f"an expansion that ends at bar {last:g} of windows of {length}"
             raise BadModelInput(self.NAME, found, "Set length to the target's window")
+        cut = heads["end"][heads["censored"] > 0]
+        if len(cut) and cut.max() != length - 1:
+            found = f"expansions that the window cuts at bar {cut.max():g}, in windows of {length}"
+            raise BadModelInput(self.NAME, found, "Set length to the target's window")
         return super().targets(y, heads)
 
     def warm(self, X: Inputs) -> Callable[[nn.Module, str], None] | None:
@@ -156,9 +165,37 @@ class Jade(_torch.TorchModel):
         return partial(_pretrained, X, replace(Settings.of(self.config), **given))
 
     def _problem(self, data: Training | NamedTraining, shape: _torch.Shape) -> Problem:
+        if "slope" in self.config and "intercept" in self.config:
+            self._platt, self._held = Platt(self.config["slope"], self.config["intercept"]), None
+            return super()._problem(data, shape)
         self._platt = Platt()
         self._held = (data.X, data.y) if data.X_val is None or data.y_val is None else (data.X_val, data.y_val)
         return super()._problem(data, shape)
+
+    def fit(
+        self,
+        X_train: Inputs,
+        y_train: Labels,
+        X_val: Inputs | None,
+        y_val: Labels | None,
+        sample_weights: Floats | None = None,
+        config: Mapping[str, Any] | None = None,
+        spans: Spans | None = None,
+    ) -> TrainingMetrics:
+        """Train, then calibrate; what the calibration is stands in the history.
+
+        Raises:
+            BadModelInput: as every model; windows of another length than the target's.
+            LossNotFinite: the loss left the numbers.
+        """
+        metrics = super().fit(X_train, y_train, X_val, y_val, sample_weights, config, spans)
+        told = {f"{CALIBRATION}.slope": [self._platt.slope], f"{CALIBRATION}.intercept": [self._platt.intercept]}
+        return replace(metrics, history={**metrics.history, **told})
+
+    def final_config(self, folds: Sequence[TrainingMetrics]) -> dict[str, Any]:
+        """As every torch model; the calibration too is that of the folds: on its own rows a model is too sure."""
+        told = {name: [one.history[f"{CALIBRATION}.{name}"][0] for one in folds] for name in ("slope", "intercept")}
+        return {**super().final_config(folds), **{name: median(values) for name, values in told.items() if values}}
 
     def _answered(self, X: Inputs) -> PredictionOutput:
         if self._held is not None:

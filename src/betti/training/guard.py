@@ -97,7 +97,7 @@ def most_columns(samples: int) -> int:
 
 
 def thinness(run: str, folds: Mapping[str, tuple[int, int]], least: float | None) -> tuple[Thin, ...]:
-    """What there is to warn of in a run's smallest fold; the first of equal ones.
+    """What there is to warn of: in the fold with the fewest samples a column, and in the first of too many columns.
 
     Args:
         run: its name, for the error.
@@ -110,10 +110,10 @@ def thinness(run: str, folds: Mapping[str, tuple[int, int]], least: float | None
     >>> [(one.kind, one.limit) for one in thinness("r", {"fold_0": (1500, 118), "fold_1": (3000, 118)}, None)]
     [('few_samples', 20.0), ('many_columns', 100.0)]
     """
-    fold, (samples, columns) = min(folds.items(), key=lambda entry: entry[1][0])
-    size = Size(fold=fold, samples=samples, columns=columns)
-    if least is not None and size.ratio < least:
-        raise TooFewSamples(run, size, least)
-    found = [Thin(kind="few_samples", size=size, limit=OPTIMUM)] if size.ratio < OPTIMUM else []
-    most = most_columns(samples)
-    return (*found, *([Thin(kind="many_columns", size=size, limit=most)] if columns > most else []))
+    sizes = [Size(fold=fold, samples=samples, columns=columns) for fold, (samples, columns) in folds.items()]
+    thinnest = min(sizes, key=lambda size: size.ratio)  # pruned folds have columns of their own
+    if least is not None and thinnest.ratio < least:
+        raise TooFewSamples(run, thinnest, least)
+    found = [Thin(kind="few_samples", size=thinnest, limit=OPTIMUM)] if thinnest.ratio < OPTIMUM else []
+    wide = [size for size in sizes if size.columns > most_columns(size.samples)][:1]
+    return (*found, *(Thin(kind="many_columns", size=size, limit=most_columns(size.samples)) for size in wide))

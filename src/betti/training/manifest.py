@@ -17,7 +17,19 @@ if TYPE_CHECKING:
 __all__ = ["FitFacts", "InputFacts", "RunManifest", "library_versions"]
 
 LIBRARIES = (
-    *("catboost", "lightgbm", "numpy", "pandas", "safetensors", "scikit-learn", "torch", "xgboost", "xgboost-cpu"),
+    *(
+        "catboost",
+        "hnswlib",
+        "lightgbm",
+        "lightning",
+        "numpy",
+        "pandas",
+        "safetensors",
+        "scikit-learn",
+        "torch",
+        "xgboost",
+        "xgboost-cpu",
+    ),
 )
 
 

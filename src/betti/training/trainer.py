@@ -112,7 +112,7 @@ class Trainer:
             BadParam: the model takes several inputs or learns several labels.
         """
         self.config = config
-        prototype = ModelRegistry.create(config.model_name)
+        prototype = ModelRegistry.create(config.model_name, config.knobs)
         if prototype.inputs or prototype.heads:
             problem = "it takes several inputs or learns several labels: train it as a run of params.yaml"
             raise BadParam("model_name", config.model_name, problem, "TrainerConfig")

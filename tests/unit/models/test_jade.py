@@ -154,3 +154,27 @@ def test_what_it_refuses() -> None:
         ModelRegistry.create("jade", {"balancer": "none"})
     with pytest.raises(BadModelInput, match="of windows of 60"):
         ModelRegistry.create("jade", SMALL).fit(made.windows[:, :60], answers(made), None, None)
+
+
+def test_the_final_models_calibration_is_that_of_the_folds() -> None:
+    made = planted(200, plain=0.5)
+    folds = []
+    for seed in (1, 2, 3):
+        model = Jade({**SMALL, "epochs": 2, "seed": seed})
+        folds.append(model.fit(made.windows[:150], answers(made).take(np.arange(150)), made.windows[150:],
+                               answers(made).take(np.arange(150, 200))))  # fmt: skip
+    told = Jade(SMALL).final_config(folds)
+    slopes = [one.history["calibration.slope"][0] for one in folds]
+    assert told["slope"] == sorted(slopes)[1]
+    final = Jade({**SMALL, "epochs": 2, "slope": told["slope"], "intercept": told["intercept"]})
+    final.fit(made.windows, answers(made), None, None)
+    assert final._platt.slope == told["slope"]
+
+
+def test_windows_longer_than_the_targets_are_refused() -> None:
+    """An expansion that the window cuts ends at the window's last bar: elsewhere every place would be shifted."""
+    made = planted(120, plain=0.2)
+    assert (made.labels["censored"] > 0).any()
+    longer = np.concatenate([made.windows, made.windows[:, :5]], axis=1)
+    with pytest.raises(BadModelInput, match="Set length to the target's window"):
+        Jade({**SMALL, "epochs": 1, "length": longer.shape[1]}).fit(longer, answers(made), None, None)

@@ -204,3 +204,21 @@ def test_a_file_cannot_name_a_folder_elsewhere(tmp_path: Path) -> None:
     (tmp_path / "model.json").write_text(json.dumps(facts))
     with pytest.raises(BadModelInput, match=r"member '\.\./line'"):
         ModelRegistry.create("voting").load(tmp_path)
+
+
+def test_the_code_of_an_ensemble_is_that_of_its_members_too() -> None:
+    from betti.models import modules
+
+    config = {"members": {"a": {"model": "lstm"}, "svm": {}}, "meta": {"model": "logistic"}}
+    assert set(modules("stacking", config)) == {
+        f"betti.models.{name}" for name in ("stacking", "lstm", "svm", "logistic")
+    }
+    nested = {"members": {"inner": {"model": "voting", "config": {"members": {"tcn": {}}}}}}
+    assert "betti.models.tcn" in modules("voting", nested)
+
+
+def test_a_name_that_another_file_has_is_refused() -> None:
+    own = type(ModelRegistry.create("logistic"))
+    another = type("Logistic", (own,), {"__module__": "mine", "__qualname__": own.__qualname__})
+    with pytest.raises(ValueError, match="'logistic' is taken by betti"):
+        ModelRegistry.register("logistic", "made", "another")(another)

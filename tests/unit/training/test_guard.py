@@ -55,3 +55,12 @@ def test_many_columns_are_told_with_their_limit() -> None:
     (warning,) = thinness("r", {"fold_0": (60_000, 214)}, None)
     assert warning.message == "fold_0 has 60,000 train rows and 214 columns: at most 100 columns for so many rows"
     assert (warning.found, warning.limit) == (214.0, 100.0)
+
+
+def test_of_folds_with_columns_of_their_own_the_thinnest_counts() -> None:
+    folds = {"fold_0": (1000, 40), "fold_1": (1100, 120)}
+    few, many = thinness("r", folds, None)
+    assert (few.kind, few.size.fold) == ("few_samples", "fold_1")
+    assert (many.kind, many.size.fold) == ("many_columns", "fold_1")
+    with pytest.raises(TooFewSamples, match="fold_1"):
+        thinness("r", folds, 12)

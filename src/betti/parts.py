@@ -1,11 +1,11 @@
 """The part cache: content-addressed Parquet parts, the only memory between runs.
 
-A stage that works bar by bar (features, labels) is computed one (symbol, period) at a time. A part's key is the hash
-of everything its bytes depend on: the bars it reads (whole days of them), look-back and look-ahead included, its knobs, its code and the
-libraries that compute and write it. So a nightly run computes the new period alone, and incremental output equals a
-full rebuild byte for byte: both copy the same parts. A period that has grown since is continued from the part it had
-before: rows whose look-ahead was complete stand, the others and the new ones are computed. The cache is bounded, shared
-by branches, and safe to delete.
+A stage that works bar by bar (features, labels) is computed one (symbol, period) at a time. A part's key is the hash of
+everything its bytes depend on: the bars it reads (whole days of them), look-back and look-ahead included, its knobs,
+its code and the libraries that compute and write it. So a nightly run computes the new period alone, and incremental
+output equals a full rebuild byte for byte: both copy the same parts. A period that has grown since is continued from
+the part it had before: rows whose look-ahead was complete stand, the others and the new ones are computed. The cache is
+bounded, shared by branches, and safe to delete.
 """
 
 from __future__ import annotations

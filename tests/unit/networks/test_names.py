@@ -52,7 +52,8 @@ def test_networks_train_where_torch_and_numpy_are_all_there_is():
         "film.fit(X, Answers(y, {'max_pct': numbers(12).astype('float64')}), None, None)\n"
         "jade = ModelRegistry.create('jade'); jade.config |= jade.SMALL | {'epochs': 1, 'device': 'cpu'}\n"
         "heads = {name: np.where(y, 2.0, np.nan) for name in jade.heads}\n"
-        "jade.fit(numbers(12, 105, 12), Answers(y, heads | dict.fromkeys(('begun', 'ahead', 'censored'), 0.0 * y)), None, None)\n"
+        "heads |= dict.fromkeys(('begun', 'ahead', 'censored'), 0.0 * y)\n"
+        "jade.fit(numbers(12, 105, 12), Answers(y, heads), None, None)\n"
         "print(film.predict(X).class_probabilities.shape)\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=120)

@@ -159,14 +159,16 @@ class _Job:
         return self._key(self.high)
 
     def earlier(self) -> Iterator[tuple[str, int]]:
-        """Keys of the same part when there were fewer bars, and how many there were, the most first.
+        """Keys of the same part when there were fewer bars, and how many there were.
 
-        Histories end where days do, and last night's may have ended anywhere inside the newest days.
+        Ends of days, the most bars first; then places inside the newest days, where a night may have ended.
         """
-        ends: list[tuple[int, bytes | None]] = [(night, None) for night in self.past.nights.tolist()]
-        for place, digest in sorted([*ends, *self.past.cuts(NEWEST)], key=lambda end: -end[0]):
-            if self.start < place < self.high:
-                yield self._key(place, digest), place
+        for night in reversed(self.past.nights.tolist()):
+            if self.start < night < self.high:
+                yield self._key(night), night
+        for cut, digest in self.past.cuts(NEWEST):
+            if self.start < cut < self.high:
+                yield self._key(cut, digest), cut
 
     def _key(self, high: int, cut: bytes | None = None) -> str:
         """Whole days are hashed, so that it may name some bars more than the part reads.
@@ -221,14 +223,15 @@ def _computed(job: _Job, recipe: Recipe, known: Mapping[str, Path]) -> pd.DataFr
 
 def _latest(job: _Job, recipe: Recipe, known: Mapping[str, Path]) -> tuple[pd.DataFrame, int] | None:
     """The earlier part that had the most bars, and up to which place its rows had a complete look-ahead."""
+    best: tuple[Path, int] | None = None
     for key, bars_then in job.earlier():
         stands = bars_then - recipe.ahead
-        if stands <= job.start:
-            return None
         file = known.get(key)
-        if file is not None and _whole(file):
-            return io.read_part(file, recipe.schema), stands
-    return None
+        if file is not None and stands > max(job.start, best[1] if best else 0) and _whole(file):
+            best = file, stands
+    if best is None:
+        return None
+    return io.read_part(best[0], recipe.schema), best[1]
 
 
 def _rows_of(recipe: Recipe, past: Past, places: tuple[int, int, int, int]) -> pd.DataFrame:

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from betti import params
 from betti.errors import UnknownName
-from flows import running, training
+from flows import running, training, words
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,7 +41,7 @@ def ablate(root: Path, run: str) -> None:
     os.environ["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] = "CRITICAL"
     from flows import ablation
 
-    with ablation.told(lambda words: console.print(f"  {escape(words)}", highlight=False)):
+    with words.told(lambda said: console.print(f"  {escape(said)}", highlight=False)):
         found = ablation.ablate(run)
     console.print(shown(found))
     console.print(f"Written to {ablation.path(root, run).relative_to(root)}.", highlight=False)

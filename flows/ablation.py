@@ -12,9 +12,6 @@ from betti import threads
 threads.pin()
 
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,6 +22,7 @@ from betti.ablation import Ablation, Variant, VariantScore
 from betti.errors import UnknownName
 from betti.models import ModelRegistry
 from flows import server, tracked
+from flows.words import say
 
 server.choose()
 
@@ -39,25 +37,9 @@ if TYPE_CHECKING:
     from betti.stages.evaluate import Evaluated
     from betti.stages.train import Trained
 
-__all__ = ["Asked", "ablate", "attempt", "path", "prepared", "told"]
+__all__ = ["Asked", "ablate", "attempt", "path", "prepared"]
 
 PLAIN = {"cache_policy": NO_CACHE, "persist_result": False}
-
-_listener: ContextVar[Callable[[str], None] | None] = ContextVar("betti_ablation_listener", default=None)
-
-
-@contextmanager
-def told(listener: Callable[[str], None]) -> Iterator[None]:
-    """Tell the listener of every variant of ablations inside this block."""
-    token = _listener.set(listener)
-    try:
-        yield
-    finally:
-        _listener.reset(token)
-
-
-def _silent(_words: str) -> None:
-    """Nobody listens."""
 
 
 @flow(name="ablate", persist_result=False, validate_parameters=False)
@@ -69,7 +51,7 @@ def ablate(run: str) -> Ablation:
 
     def tell(words: str) -> None:
         log.info(words)
-        (_listener.get() or _silent)(words)
+        say(words)
 
     scores = []
     for number, variant in enumerate(asked.variants, start=1):

@@ -13,7 +13,7 @@ from rich.markup import escape
 
 from betti import params
 from betti.errors import BadParam, UnknownName
-from flows import running, training
+from flows import running, training, words
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,7 +49,7 @@ def search(root: Path, run: str, trials: int, timeout: float, folds: list[str], 
     os.environ["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] = "CRITICAL"
     from flows import tune
 
-    with tune.told(lambda words: console.print(f"  {escape(words)}", highlight=False)):
+    with words.told(lambda said: console.print(f"  {escape(said)}", highlight=False)):
         best = tune.tune(run, trials or None, timeout or None, numbers)
     _say(root, run, best, console, write)
 

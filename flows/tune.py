@@ -19,7 +19,6 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from contextvars import ContextVar
 from copy import deepcopy
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -33,6 +32,7 @@ from betti.errors import BadInput, BettiError, PartUnavailable, UnknownName, Unr
 from betti.models import ModelRegistry, _search
 from betti.training.manifest import library_versions
 from flows import server, tracked
+from flows.words import say
 
 server.choose()
 
@@ -59,7 +59,6 @@ __all__ = [
     "explore",
     "prepared",
     "studied",
-    "told",
     "tune",
     "write",
 ]
@@ -107,23 +106,6 @@ class Best:
     stopped: int
 
 
-_listener: ContextVar[Callable[[str], None] | None] = ContextVar("betti_search_listener", default=None)
-
-
-@contextmanager
-def told(listener: Callable[[str], None]) -> Iterator[None]:
-    """Tell the listener of every trial of searches inside this block."""
-    token = _listener.set(listener)
-    try:
-        yield
-    finally:
-        _listener.reset(token)
-
-
-def _silent(_words: str) -> None:
-    """Nobody listens."""
-
-
 @flow(name="tune", persist_result=False, validate_parameters=False)
 def tune(
     run: str, trials_wanted: int | None = None, timeout_seconds: float | None = None, folds: tuple[int, ...] = ()
@@ -148,7 +130,7 @@ def tune(
         def tell(words: str) -> None:
             update_progress_artifact(progress, progress=100.0 * min(len(_done(study)) / wanted, 1.0))
             log.info(words)
-            (_listener.get() or _silent)(words)
+            say(words)
 
         if search.lessons.tested_elsewhere:
             share = f"{search.lessons.tested_elsewhere:.0%}"

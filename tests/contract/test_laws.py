@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from betti import batches, binding, io
@@ -212,8 +212,17 @@ ITEMS = [
     *(("features", family) for family in FAMILIES if family != "topology"),
     *(("labels", target) for target in TARGETS),
 ]
+
+
+def appended(bars: pd.DataFrame, count: int) -> pd.DataFrame:
+    """The next bars of the market: after some were dropped, it has seen more than it holds."""
+    whole = market(600)
+    after = whole[whole["timestamp"] > bars["timestamp"].max()]
+    return pd.concat([bars, after.head(count)], ignore_index=True)
+
+
 EVENTS: dict[str, Callable[[pd.DataFrame, int], pd.DataFrame]] = {
-    "append": lambda bars, row: pd.concat([bars, market(len(bars) + 1 + row % 9).iloc[len(bars) :]], ignore_index=True),
+    "append": lambda bars, row: appended(bars, 1 + row % 9),
     "correct": lambda bars, row: corrected(bars, "AAA", row, **dict.fromkeys(PRICE_COLUMNS, 1.5)),
     "drop": lambda bars, row: bars.drop(index=row).reset_index(drop=True),
     "cut": lambda bars, row: bars.iloc[: 150 + row],
@@ -230,6 +239,7 @@ def cleaned(repository: Repository, bars: pd.DataFrame, stage: str, item: str) -
 @pytest.mark.parametrize(("stage", "item"), ITEMS)
 @settings(max_examples=4, deadline=None)
 @given(events=st.lists(st.tuples(st.sampled_from(sorted(EVENTS)), st.integers(0, 149)), min_size=1, max_size=4))
+@example(events=[("drop", 0), ("append", 0)])
 def test_parts_continued_from_earlier_ones_equal_those_made_at_once(tmp_path_factory, stage, item, events):
     folder, bars = tmp_path_factory.mktemp("parts"), market(200)
     repository = founded(folder, bars)

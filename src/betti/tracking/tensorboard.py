@@ -30,6 +30,7 @@ __all__ = ["Tensorboard", "open_tracker"]
 NAME = "tensorboard"
 FOLDER = "tensorboard"
 MARK = "evaluation.md5"
+EVALUATION = ".evaluation"
 DIGITS = 12  # of a hash, in a folder's name
 
 
@@ -54,7 +55,7 @@ class Tensorboard:
             mark = place / MARK
             known = mark.read_text(encoding="utf-8") if mark.is_file() else None
             if record.evaluation is not None and known != record.evaluation:
-                _write(place, ".evaluation", _scalars(record.scores))
+                _write_instead(place, _scalars(record.scores))
                 mark.write_text(record.evaluation, encoding="utf-8")
         except OSError as cause:
             raise TrackingFault(NAME, str(self._folder), cause) from cause
@@ -70,6 +71,18 @@ class Tensorboard:
             scratch.rename(place)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _write_instead(place: Path, scores: list[tuple[int, Summary]]) -> None:
+    """Write an evaluation in the place of those before it.
+
+    TensorBoard reads the files of a folder in the order of their names, which count writers without leading zeros:
+    of two evaluations written in one second, either may come last.
+    """
+    earlier = list(place.glob(f"*{EVALUATION}"))
+    _write(place, EVALUATION, scores)
+    for file in earlier:
+        file.unlink()
 
 
 def _scalars(scores: Mapping[str, float]) -> list[tuple[int, Summary]]:

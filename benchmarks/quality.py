@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 MINUTES = 6  # for the twelve on the sample
 PRESET = ROOT / "docs" / "presets" / "models.yaml"
 HEADINGS = (
-    *("model", "macro F1", "AUC", "log loss under the majority's", "Sharpe after costs", "trades"),
-    "return per bar over holding",
+    *("model", "macro F1", "AUC", "AUC, long against short", "log loss under the majority's"),
+    *("Sharpe after costs", "trades", "return per bar over holding"),
 )
 SIGNAL = 0.4  # probability of three classes at which a signal is acted on; at one half hardly any is
 SMALL = {
@@ -150,6 +150,7 @@ def table(name: str, sandbox: Sandbox) -> str:
     reports = sandbox.root / "data/9_reports"
     board = io.read_json(reports / "leaderboard.json", Leaderboard)
     found = [io.read_json(reports / f"evaluation/{row.run}.json", RunMetrics) for row in board.rows]
+    sides = [side(sandbox.root / f"data/8_predictions/{run.run}/table.parquet") for run in found]
     majority, held = found[0].baselines["majority_class"], found[0].baseline_trading["buy_and_hold"]
     without = f"majority class: log loss {majority.log_loss:.4f}; buy and hold: Sharpe {held.sharpe:.2f}"
     lines = [
@@ -158,15 +159,26 @@ def table(name: str, sandbox: Sandbox) -> str:
         f"| {' | '.join(HEADINGS)} |",
         f"|{'---|' * len(HEADINGS)}",
     ]
-    return "\n".join([*lines, *map(_line, found)])
+    return "\n".join([*lines, *map(_line, found, sides)])
 
 
-def _line(run: RunMetrics) -> str:
+def side(predictions: Path) -> float:
+    """Area under the curve of long against short, on rows that turned out either: neutral rows are easily told."""
+    import pandas as pd
+    from sklearn.metrics import roc_auc_score
+
+    rows = pd.read_parquet(predictions)
+    either = rows[rows["label"] != 1]
+    return float(roc_auc_score(either["label"] == 2, either["p_2"] / (either["p_0"] + either["p_2"])))
+
+
+def _line(run: RunMetrics, side: float) -> str:
     f1, sharpe = run.intervals["macro_f1"], run.trading_intervals["sharpe"]
     cells = (
         run.model,
         _between(f1, 3),
         "-" if run.pooled.auc is None else f"{run.pooled.auc:.3f}",
+        f"{side:.3f}",
         _between(run.versus["majority_class"], 4),
         _between(sharpe, 2),
         f"{run.trading.trades:,}",

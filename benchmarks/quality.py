@@ -76,13 +76,13 @@ STOCKS = (
 MARKETS = (
     Market("SPX", ("SPX_5m",), (1.0, 1.0), "1D"),
     Market("EURUSD", ("EURUSD_15m",), (0.5, 0.5), "1D", "2019-01-01"),
-    Market("BTC", ("BTCUSDT-PERP_15m",), (5.0, 2.0), "1D", "2025-01-01"),
+    Market("BTC", ("BTCUSDT-PERP_15m",), (5.0, 2.0), "1D", "2025-07-01"),
     Market(
         "stocks",
         tuple(f"{symbol}_1d" for symbol in STOCKS),
         (1.0, 2.0),
         "10D",
-        "2018-01-01",
+        "2021-01-01",
         {"window": 126, "delay": 5, "stride": 1},
     ),
 )

@@ -130,7 +130,7 @@ def lessons(
         subject.run, subject.model, prototype, subject.set, prepare.feature_columns(feature_set)
     )
     windowed = any(one.length is not None for one in asked.values())
-    features = model_inputs(rows, asked, prepare.longest_step(feature_set) if windowed else None)
+    features = model_inputs(rows, asked, prepare.steps(feature_set) if windowed else None)
     label = prepare.label_column(labels)
     data = prepare.labelled(known, label, features.anchor, subject.classes, prototype.heads)
     found = tuple(_lesson(subject, features, data, fold, rows) for fold, rows in seen.groupby("fold", sort=True))

@@ -22,10 +22,13 @@ if TYPE_CHECKING:
     # A slice, row numbers, or a mask.
     Choice = Positions | NDArray[np.bool_] | slice
 
-__all__ = ["NamedInputs", "Rows", "Windows", "breaks", "complete", "usual_step"]
+__all__ = ["NamedInputs", "Rows", "Steps", "Windows", "breaks", "complete", "usual_steps"]
 
-DAY = 86_400_000_000
+MINUTE = 60_000_000
+HOUR = MINUTE * 60
+DAY = HOUR * 24
 MONTH = DAY * 30
+REST = HOUR * 6  # a shorter one, such as lunch, is the same in summer and winter
 
 
 @dataclass(frozen=True)
@@ -185,44 +188,98 @@ def complete(
     return whole
 
 
-def breaks(symbols: NDArray[np.object_], times: Positions, longest: int) -> NDArray[np.bool_]:
+@dataclass(frozen=True)
+class Steps:
+    """Which steps from one bar of a market to its next are no gap.
+
+    They belong to the model that was trained with them: a table of a few live bars knows no weekends, and must be cut
+    by the same rule. Usual is what occurs at least once in 30 days on average; in a shorter history, everything.
+
+    Attributes:
+        bar: the step that occurs most often, in microseconds.
+        most: a step of up to so many bars is no gap: twice the k for which steps of 1, 2, ... k bars are all usual. That
+            is 2 where a bar is hardly ever missing, and more in a thin market.
+        usual: longer steps that are usual, in bars, ascending: nights, weekends, lunch.
+
+    >>> Steps(bar=15 * MINUTE, most=2, usual=(70, 262)).follow(np.array([15, 30, 300, 1050, 2490, 5370]) * MINUTE)
+    array([ True,  True, False,  True,  True,  True])
+    """
+
+    bar: int
+    most: int
+    usual: tuple[int, ...]
+
+    @classmethod
+    def of(cls, times: Positions) -> Steps:
+        """The usual steps of one market, from its times in microseconds since 1970, ascending."""
+        steps = np.diff(times)
+        if not len(steps):
+            return cls(0, 2, ())
+        found, often = np.unique(steps, return_counts=True)
+        bar = int(found[often.argmax()])
+        bars, often = np.unique(-(-steps // bar), return_counts=True)
+        usual = bars[often >= max(int(times[-1] - times[0]) // MONTH, 1)]
+        thin = int((usual == np.arange(1, len(usual) + 1)).sum())
+        return cls(bar, 2 * max(thin, 1), tuple(usual[usual > 2 * max(thin, 1)].tolist()))
+
+    def follow(self, steps: Positions) -> NDArray[np.bool_]:
+        """(n,) which steps are no gap: of few bars, or usual, or like a usual rest.
+
+        A rest begins and ends at the hours of the day at which a usual one does, within the hour that clocks are put
+        forward or back, and is no longer than twice the longest: a holiday, and not half of a session that is missing.
+        """
+        if not self.bar:
+            return np.ones(len(steps), dtype="bool")
+        bars = -(-steps // self.bar)
+        fine: NDArray[np.bool_] = (bars <= self.most) | np.isin(bars, self.usual)
+        rests = [self.bar * count for count in self.usual if self.bar * count >= REST]
+        like = (steps >= REST) & (steps <= 2 * max(rests, default=0))
+        for rest in rests if like.any() else ():
+            away = (steps - rest) % DAY
+            fine |= like & (np.minimum(away, DAY - away) <= HOUR)
+        return fine
+
+
+def breaks(symbols: NDArray[np.object_], times: Positions, steps: Mapping[str, Steps]) -> NDArray[np.bool_]:
     """Which rows do not follow on from the one before: the first of a symbol, and those after a gap.
 
     Args:
         symbols: (rows,) the symbol of each row, rows of one symbol adjacent.
         times: (rows,) microseconds since 1970, ascending within a symbol.
-        longest: the longest step in microseconds that is no gap, such as twice `usual_step`.
+        steps: what is no gap, by symbol (`usual_steps`). In a market that is not among them nothing is a gap but what
+            is one in each of these.
 
-    >>> breaks(np.array(["A", "A", "A", "B"]), np.array([0, 5, 16, 17]), longest=10).tolist()
+    >>> always = Steps(bar=5, most=2, usual=())
+    >>> breaks(np.array(["A", "A", "A", "B"]), np.array([0, 5, 16, 17]), {"A": always}).tolist()
     [True, False, True, True]
     """
     found: NDArray[np.bool_] = _fresh(symbols)
-    found[1:] |= np.diff(times) > longest
+    for symbol, first, end in _stretches(symbols):
+        known = [steps[symbol]] if symbol in steps else steps.values()
+        between = np.diff(times[first:end])
+        if known:
+            found[first + 1 : end] |= ~np.logical_or.reduce([one.follow(between) for one in known])
     return found
 
 
-def usual_step(symbols: NDArray[np.object_], times: Positions) -> int:
-    """The longest step in microseconds that some market makes at least once in 30 days on average.
-
-    That is the bar itself where trade never stops, the night or the weekend where it does; closures longer than twice
-    of it are gaps. What is found here belongs to the model that was trained with it: a table of a few live bars
-    knows no weekends, and must be cut by the same rule. Histories shorter than 30 days give their longest step.
+def usual_steps(symbols: NDArray[np.object_], times: Positions) -> dict[str, Steps]:
+    """The usual steps of each market.
 
     Args:
         symbols: (rows,) the symbol of each row, rows of one symbol adjacent.
         times: (rows,) microseconds since 1970, ascending within a symbol.
 
     >>> daily = np.cumsum([0, *[1, 1, 1, 1, 3] * 30, 10]) * DAY
-    >>> usual_step(np.full(len(daily), "A"), daily) // DAY
-    3
+    >>> usual_steps(np.full(len(daily), "A"), daily)["A"] == Steps(bar=DAY, most=2, usual=(3,))
+    True
     """
-    usual = 0
-    for first, end in pairwise([*np.flatnonzero(_fresh(symbols)), len(times)]):
-        steps = np.sort(np.diff(times[first:end]))
-        if len(steps):
-            months = max(int(times[end - 1] - times[first]) // MONTH, 1)
-            usual = max(usual, int(steps[max(len(steps) - months, 0)]))
-    return usual
+    return {symbol: Steps.of(times[first:end]) for symbol, first, end in _stretches(symbols)}
+
+
+def _stretches(symbols: NDArray[np.object_]) -> Iterator[tuple[str, int, int]]:
+    """Each symbol with its first row and the one after its last."""
+    for first, end in pairwise([*np.flatnonzero(_fresh(symbols)).tolist(), len(symbols)]):
+        yield str(symbols[first]), first, end
 
 
 def _fresh(symbols: NDArray[np.object_]) -> NDArray[np.bool_]:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from betti.errors import BadModelInput
-from betti.windows import DAY, NamedInputs, Rows, Windows, breaks, complete, usual_step
+from betti.windows import DAY, HOUR, MINUTE, NamedInputs, Rows, Steps, Windows, breaks, complete, usual_steps
 
 
 def matrix(rows: int, features: int = 3) -> np.ndarray:
@@ -126,17 +126,20 @@ def test_each_window_holds_consecutive_rows_of_one_symbol_up_to_its_end(sizes, l
 @settings(max_examples=60, deadline=None)
 @given(
     steps=st.lists(st.lists(st.integers(1, 9), max_size=12), min_size=1, max_size=3),
-    longest=st.integers(1, 9),
+    known=st.tuples(st.integers(1, 4), st.lists(st.integers(3, 9), max_size=2)),
     length=st.integers(1, 5),
 )
-def test_no_window_crosses_a_gap_or_a_symbol(steps, longest, length):
+def test_no_window_crosses_a_gap_or_a_symbol(steps, known, length):
+    bar, usual = known
     symbols = np.concatenate([np.full(len(mine) + 1, f"S{i}", dtype=object) for i, mine in enumerate(steps)])
     times = np.concatenate([np.cumsum([0, *mine]) for mine in steps])
-    ends = np.flatnonzero(complete(symbols, np.ones(len(times), dtype=bool), length, breaks(symbols, times, longest)))
+    broken = breaks(symbols, times, {symbol: Steps(bar, 2, tuple(usual)) for symbol in set(symbols)})
+    ends = np.flatnonzero(complete(symbols, np.ones(len(times), dtype=bool), length, broken))
     wanted = []
     for end in range(length - 1, len(times)):
         window = slice(end - length + 1, end + 1)
-        if len(set(symbols[window])) == 1 and (np.diff(times[window]) <= longest).all():
+        bars = [-(-int(step) // bar) for step in np.diff(times[window])]
+        if len(set(symbols[window])) == 1 and all(count <= 2 or count in usual for count in bars):
             wanted.append(end)
     assert ends.tolist() == wanted
 
@@ -149,6 +152,12 @@ def one(times: np.ndarray) -> np.ndarray:
     return np.full(len(times), "A", dtype=object)
 
 
+def gaps(times: np.ndarray) -> list[int]:
+    """Rows of one market before which there is a gap by its own usual steps."""
+    symbols = one(times)
+    return np.flatnonzero(breaks(symbols, times, usual_steps(symbols, times)))[1:].tolist()
+
+
 def test_a_week_without_trade_is_a_gap_and_a_holiday_is_none():
     """September 2001: the New York exchanges closed after Monday the 10th and opened on Monday the 17th."""
     days = pd.bdate_range("2001-01-01", "2001-12-31", tz="UTC")
@@ -156,40 +165,68 @@ def test_a_week_without_trade_is_a_gap_and_a_holiday_is_none():
     closed = pd.date_range("2001-09-11", "2001-09-14", tz="UTC")
     open_days = days.difference(holidays).difference(closed)
     times = stamps(open_days)
-    assert usual_step(one(times), times) == 3 * DAY
-    after = open_days[breaks(one(times), times, 2 * usual_step(one(times), times))]
-    assert after.strftime("%Y-%m-%d").tolist() == ["2001-01-01", "2001-09-17"]
+    assert usual_steps(one(times), times) == {"A": Steps(DAY, 2, (3,))}
+    assert open_days[gaps(times)].strftime("%Y-%m-%d").tolist() == ["2001-09-17"]
 
 
-def test_sessions_may_shift_with_the_clocks():
-    """Half-hour bars in New York over both changes of 2021: nights and weekends in UTC differ by an hour."""
-    days = pd.bdate_range("2021-02-01", "2021-12-31")
+def sessions(first: str, last: str, without: tuple[str, ...] = ()) -> pd.DatetimeIndex:
+    """Half-hour bars of New York's session, from half past nine on, but for some days."""
+    days = pd.bdate_range(first, last).difference(pd.to_datetime(without))
     local = pd.DatetimeIndex([day + pd.Timedelta(minutes=570 + 30 * bar) for day in days for bar in range(13)])
-    times = stamps(local.tz_localize("America/New_York").tz_convert("UTC"))
-    assert np.flatnonzero(breaks(one(times), times, 2 * usual_step(one(times), times))).tolist() == [0]
+    return local.tz_localize("America/New_York").tz_convert("UTC")
+
+
+def test_sessions_may_shift_with_the_clocks_and_days_be_holidays():
+    """Over both changes of 2021: nights and weekends in UTC differ by an hour."""
+    assert gaps(stamps(sessions("2021-02-01", "2021-12-31", ("2021-05-31", "2021-11-11", "2021-11-25")))) == []
+
+
+PARTS = {"within": slice(1304, 1310), "end": slice(1306, 1320), "start": slice(1300, 1305)}
+
+
+@pytest.mark.parametrize("missing", PARTS.values(), ids=PARTS)
+def test_half_of_a_session_that_is_missing_is_a_gap_though_a_night_is_longer(missing):
+    times = np.delete(stamps(sessions("2021-02-01", "2021-12-31")), missing)
+    assert gaps(times) == [missing.start]
+
+
+def test_an_outage_of_weeks_is_a_gap_though_it_begins_and_ends_with_a_session():
+    out = tuple(map(str, pd.bdate_range("2021-06-01", "2021-06-11").date))
+    assert len(gaps(stamps(sessions("2021-02-01", "2021-12-31", out)))) == 1
 
 
 def test_where_trade_never_stops_two_missing_bars_are_a_gap():
     whole = pd.date_range("2021-01-01", periods=9000, freq="15min", tz="UTC")
-    times = stamps(whole.delete([4000, 6000, 6001]))
-    longest = 2 * usual_step(one(times), times)
-    assert np.flatnonzero(breaks(one(times), times, longest)).tolist() == [0, 5999]
+    assert gaps(stamps(whole.delete([4000, 6000, 6001]))) == [5999]
+    assert gaps(stamps(whole.delete(range(4000, 4096)))) == [4000]  # a whole day: here no day is a holiday
 
 
-def test_the_usual_step_is_that_of_the_market_that_rests_longest():
-    daily, always = (
-        stamps(pd.DatetimeIndex(days))
-        for days in (pd.bdate_range("2021-01-01", periods=200), pd.date_range("2021-01-01", periods=200))
-    )
-    symbols = np.repeat(["A", "B"], 200).astype(object)
-    assert usual_step(symbols, np.concatenate([always, daily])) == 3 * DAY
-    assert usual_step(symbols[:200], always) == DAY
+def test_a_market_that_rests_does_not_lend_its_nights_to_one_that_never_does():
+    always = np.delete(stamps(pd.date_range("2021-02-01", periods=9000, freq="30min", tz="UTC")), slice(4000, 4035))
+    resting = stamps(sessions("2021-02-01", "2021-12-31"))
+    symbols = np.repeat(["A", "B"], [len(always), len(resting)]).astype(object)
+    times = np.concatenate([always, resting])
+    assert np.flatnonzero(breaks(symbols, times, usual_steps(symbols, times))).tolist() == [0, 4000, len(always)]
 
 
-def test_short_tables_have_a_usual_step_too():
-    assert usual_step(one(np.array([], dtype="int64")), np.array([], dtype="int64")) == 0
-    assert usual_step(one(np.array([5])), np.array([5])) == 0
-    assert usual_step(one(np.array([0, 7, 9])), np.array([0, 7, 9])) == 7
+def test_in_a_thin_market_bars_without_a_trade_are_usual():
+    rng = np.random.default_rng(1)
+    minutes = np.flatnonzero(rng.random(150_000) < 0.4)
+    times = np.delete(minutes, slice(9000, 9400)) * MINUTE
+    assert gaps(times) == [9000]
+
+
+def test_an_unknown_market_has_the_gaps_that_all_known_ones_would_have():
+    steps = {"A": Steps(MINUTE, 2, ()), "B": Steps(MINUTE, 2, (60,))}
+    times = np.cumsum([0, 1, 60, 1, 600, 1]) * MINUTE
+    assert np.flatnonzero(breaks(np.full(6, "C", dtype=object), times, steps)).tolist() == [0, 4]
+    assert not breaks(np.full(6, "C", dtype=object), times, {})[1:].any()
+
+
+def test_short_tables_have_usual_steps_too():
+    assert usual_steps(one(np.array([], dtype="int64")), np.array([], dtype="int64")) == {}
+    assert usual_steps(one(np.array([5])), np.array([5])) == {"A": Steps(0, 2, ())}
+    assert gaps(np.array([0, 7, 9]) * HOUR) == []
 
 
 # --- several inputs

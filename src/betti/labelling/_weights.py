@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["LEAST", "NEWEST", "Day", "HalfLife", "attributed_return", "recency"]
 
 LEAST = 1e-6  # a weight is never zero: the row would be there and not count
+OLDEST = 1e-300  # 1,000 half-lives: a float reaches no further
 NEWEST = "2030-01-01"
 
 
@@ -35,7 +36,8 @@ def _day(text: str) -> str:
     return text
 
 
-HalfLife = Annotated[float, Field(gt=0, le=100_000)] | None
+# A week, so that 1,000 half-lives are 19 years: what lies further before `newest` would all weigh the same.
+HalfLife = Annotated[float, Field(ge=7, le=100_000)] | None
 Day = Annotated[str, AfterValidator(_day)]
 
 
@@ -61,13 +63,13 @@ def attributed_return(ends: Integers, starts: Integers, close: Floats, scale: Fl
 
 
 def recency(stamps: pd.Series, half_life_days: float | None, newest: str) -> Floats:
-    """(k,) 1 at `newest` and after, half as much every `half_life_days` before, 1e-6 at least; all 1 without.
+    """(k,) 1 at `newest` and after, half as much every `half_life_days` before, 1e-300 at least; all 1 without.
 
     Args:
         stamps: (k,) times of the decision bars.
         half_life_days: days in which a label loses half of its weight, or None.
         newest: a fixed day, later than the last bar of the years to come. Only ratios of weights count in training, so
-            that the day itself does not matter, unless it lies so far ahead that the least weight is reached.
+            that the day itself does not matter, unless the last bar lies 1,000 half-lives before it.
 
     >>> import pandas as pd
     >>> days = pd.Series(pd.to_datetime(["2028-01-01", "2029-01-01", "2030-01-01", "2031-01-01"], utc=True))
@@ -79,7 +81,7 @@ def recency(stamps: pd.Series, half_life_days: float | None, newest: str) -> Flo
     if half_life_days is None:
         return np.ones(len(stamps))
     age = (pd.Timestamp(newest, tz="UTC") - stamps).dt.total_seconds().to_numpy(dtype="float64") / 86_400
-    weights: Floats = np.clip(0.5 ** (np.maximum(age, 0.0) / half_life_days), LEAST, 1.0)
+    weights: Floats = np.clip(0.5 ** (np.maximum(age, 0.0) / half_life_days), OLDEST, 1.0)
     return weights
 
 

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from betti.training.manifest import InputFacts
     from betti.training.prepare import Labelled
     from betti.training.pruning import Choice
+    from betti.windows import Steps
 
     Positions = NDArray[np.int64]
 
@@ -109,7 +110,7 @@ class _Recipe:
     Attributes:
         prototype: the model with the run's knobs, never fitted.
         label: the column of classes.
-        longest_step: microseconds that a window may step over; None for single rows.
+        steps: which steps between rows are no gap in a window, by symbol; None for single rows.
         asked_for: the model's inputs, by name.
         features: their matrices.
         data: the rows that have a label and an input.
@@ -118,7 +119,7 @@ class _Recipe:
     asked: _Asked
     prototype: BaseModel
     label: str
-    longest_step: int | None
+    steps: dict[str, Steps] | None
     asked_for: dict[str, InputFacts]
     features: ModelInputs
     data: Labelled
@@ -204,13 +205,13 @@ def _recipe(
     asked_for = demands.input_facts(asked.run, asked.model, prototype, asked.set, columns)
     _refuse_bad_folds(asked.run, labels, folds)
     windowed = any(one.length is not None for one in asked_for.values())
-    longest = prepare.longest_step(feature_set) if windowed else None
-    features = model_inputs(feature_set, asked_for, longest)
+    steps = prepare.steps(feature_set) if windowed else None
+    features = model_inputs(feature_set, asked_for, steps)
     empty = [name for part in features.parts.values() for name in prepare.valueless_columns(part, labels)]
     if empty:
         raise prepare.ValuelessColumns(asked.set, empty, asked.model if prototype.inputs else None)
     data = prepare.labelled(labels, label, features.anchor, asked.classes, prototype.heads)
-    return _Recipe(asked, prototype, label, longest, asked_for, features, data)
+    return _Recipe(asked, prototype, label, steps, asked_for, features, data)
 
 
 def _manifest(
@@ -239,7 +240,7 @@ def _manifest(
         label=recipe.label,
         heads=recipe.prototype.heads,
         length=max(lengths, default=None),
-        longest_step=recipe.longest_step,
+        steps=recipe.steps,
         device=_device(config),
         folds=roles.numbers,
         fits={name: FitFacts.of(found) for name, found in metrics.items()},

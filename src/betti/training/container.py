@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from betti.training.prepare import Labelled
-    from betti.windows import Windows
+    from betti.windows import Steps, Windows
 
     Floats = NDArray[np.float64]
     Classes = NDArray[np.int64]
@@ -167,14 +167,14 @@ class TimeSeriesDataContainer:
         return int(span_bars(self._labels, self._features).max(initial=0))
 
     @cached_property
-    def longest_step(self) -> int:
-        """The longest step in microseconds that a window may step over: `betti.training.prepare.longest_step`."""
-        return prepare.longest_step(self._features)
+    def steps(self) -> dict[str, Steps]:
+        """Which steps between rows are no gap, by symbol: `betti.training.prepare.steps`."""
+        return prepare.steps(self._features)
 
     def _prepare(self, length: int | None) -> _Prepared:
         if length not in self._prepared:
-            longest = None if length is None else self.longest_step
-            features = prepare.feature_rows(self._features, self.columns, length, longest)
+            steps = None if length is None else self.steps
+            features = prepare.feature_rows(self._features, self.columns, length, steps)
             data = prepare.labelled(self._labels, self.label, features, self.classes)
             self._prepared[length] = _Prepared(features, data, FoldRoles.of(data.rows, self._folds))
         return self._prepared[length]

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from betti.training.manifest import InputFacts
     from betti.training.prepare import FeatureRows
     from betti.training.scaling import Scaler
+    from betti.windows import Steps
 
     Positions = NDArray[np.int64]
 
@@ -70,19 +71,21 @@ class ModelInputs:
         return tuple(NamedInputs({name: each[at] for name, each in views.items()}) for at in range(len(positions)))
 
 
-def model_inputs(feature_set: pd.DataFrame, asked: Mapping[str, InputFacts], longest: int | None) -> ModelInputs:
+def model_inputs(
+    feature_set: pd.DataFrame, asked: Mapping[str, InputFacts], steps: Mapping[str, Steps] | None
+) -> ModelInputs:
     """The table as the matrices that are asked for.
 
     Args:
         feature_set: columns as in `schemas.FEATURES`, in any order of rows.
         asked: input name -> its columns and its length; `ONLY` -> those of a model of one.
-        longest: the longest step in microseconds that a window may cross; None: only the end of a symbol stops it.
+        steps: what is no gap, by symbol; None: only the end of a symbol stops a window.
 
     Raises:
         MissingColumns: the table lacks some.
         BrokenArtifact: a (timestamp, symbol) occurs twice.
     """
     table = ordered(feature_set)
-    parts = {name: table.rows(one.columns, one.length, longest) for name, one in asked.items()}
+    parts = {name: table.rows(one.columns, one.length, steps) for name, one in asked.items()}
     everywhere = cast("NDArray[np.bool_]", np.logical_and.reduce([part.complete for part in parts.values()]))
     return ModelInputs({name: replace(part, complete=everywhere) for name, part in parts.items()})

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from betti.training.guard import Thin  # noqa: TC001  # pydantic needs it at runtime
 from betti.training.pruning import Choice  # noqa: TC001  # likewise
 from betti.training.scaling import ONLY
+from betti.windows import Steps  # noqa: TC001  # likewise
 
 if TYPE_CHECKING:
     from betti.models._protocol import TrainingMetrics
@@ -95,7 +96,7 @@ class RunManifest(BaseModel):
         label: the label column.
         length: rows in an input, in the longest of several; None for single rows.
         heads: label columns that are learnt beside `label`.
-        longest_step: microseconds between two rows of a window at most; None for single rows.
+        steps: which steps between two rows of a window are no gap, by symbol; None for single rows.
         device: "cpu" or "cuda".
         folds: fold numbers.
         fits: "fold_0", ..., "final" -> how it went.
@@ -122,7 +123,7 @@ class RunManifest(BaseModel):
     label: str
     heads: tuple[str, ...] = ()
     length: int | None
-    longest_step: int | None = None
+    steps: dict[str, Steps] | None = None
     device: str
     folds: tuple[int, ...]
     fits: dict[str, FitFacts]

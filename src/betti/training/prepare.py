@@ -16,7 +16,7 @@ import numpy as np
 from betti.errors import BadInput, BrokenArtifact
 from betti.models._protocol import Answers
 from betti.schemas import FEATURES, LABELS
-from betti.windows import Rows, Windows, breaks, complete, usual_step
+from betti.windows import Rows, Steps, Windows, breaks, complete, usual_steps
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,7 +40,6 @@ __all__ = [
     "feature_rows",
     "label_column",
     "labelled",
-    "longest_step",
     "ordered",
     "valueless_columns",
 ]
@@ -195,13 +194,13 @@ def feature_columns(feature_set: pd.DataFrame) -> tuple[str, ...]:
     return tuple(str(name) for name in feature_set.columns if name not in FEATURES.names)
 
 
-def longest_step(feature_set: pd.DataFrame) -> int:
-    """The longest step in microseconds that is no gap for windows: twice the usual one of these rows.
+def steps(feature_set: pd.DataFrame) -> dict[str, Steps]:
+    """Which steps between rows are no gap for windows, by symbol.
 
-    Found once, when a model is trained, and kept with it: `betti.windows.usual_step` says why. It tells of clocks
-    alone, so that rows after a fold may take part.
+    Found once, when a model is trained, and kept with it: `betti.windows.Steps` says why. They tell of clocks alone,
+    so that rows after a fold may take part.
     """
-    return 2 * usual_step(*_clocks(feature_set.sort_values(["symbol", "timestamp"], kind="stable")))
+    return usual_steps(*_clocks(feature_set.sort_values(["symbol", "timestamp"], kind="stable")))
 
 
 @dataclass(frozen=True)
@@ -216,7 +215,9 @@ class Ordered:
     table: pd.DataFrame
     index: pd.MultiIndex
 
-    def rows(self, columns: tuple[str, ...], length: int | None, longest: int | None = None) -> FeatureRows:
+    def rows(
+        self, columns: tuple[str, ...], length: int | None, steps: Mapping[str, Steps] | None = None
+    ) -> FeatureRows:
         """These columns as a matrix; arguments and errors as those of `feature_rows`."""
         absent = [name for name in columns if name not in self.table.columns]
         if absent:
@@ -226,7 +227,7 @@ class Ordered:
         full = np.isfinite(values).all(axis=1)
         if length is not None:
             symbols, times = _clocks(self.table)
-            broken = None if longest is None else breaks(symbols, times, longest)
+            broken = None if steps is None else breaks(symbols, times, steps)
             full = complete(symbols, full, length, broken)
         return FeatureRows(columns, values, self.index, full, length)
 
@@ -246,7 +247,10 @@ def ordered(feature_set: pd.DataFrame) -> Ordered:
 
 
 def feature_rows(
-    feature_set: pd.DataFrame, columns: tuple[str, ...], length: int | None, longest: int | None = None
+    feature_set: pd.DataFrame,
+    columns: tuple[str, ...],
+    length: int | None,
+    steps: Mapping[str, Steps] | None = None,
 ) -> FeatureRows:
     """The table as a matrix of these columns, ready for inputs of `length` rows.
 
@@ -254,13 +258,13 @@ def feature_rows(
         feature_set: columns as in `schemas.FEATURES`, in any order of rows.
         columns: those to take.
         length: rows in an input; None for single rows.
-        longest: the longest step in microseconds that a window may cross; None: only the end of a symbol stops it.
+        steps: what is no gap, by symbol; None: only the end of a symbol stops a window.
 
     Raises:
         MissingColumns: the table lacks some.
         BrokenArtifact: a (timestamp, symbol) occurs twice.
     """
-    return ordered(feature_set).rows(columns, length, longest)
+    return ordered(feature_set).rows(columns, length, steps)
 
 
 def _clocks(ordered: pd.DataFrame) -> tuple[NDArray[np.object_], NDArray[np.int64]]:

@@ -104,7 +104,7 @@ class TrainedRun:
         from betti.training.inputs import model_inputs
 
         told = self.manifest
-        features = model_inputs(feature_set, told.parts, told.longest_step)
+        features = model_inputs(feature_set, told.parts, told.steps)
         found = features.anchor.find(rows)
         member = self.member(fold)
         kept = rows[found.kept].reset_index(drop=True)

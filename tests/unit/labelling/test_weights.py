@@ -7,7 +7,7 @@ import pandas as pd
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from betti.labelling._weights import LEAST, attributed_return, recency
+from betti.labelling._weights import LEAST, NEWEST, OLDEST, attributed_return, recency
 from tests.conftest import random_bars
 
 
@@ -44,10 +44,20 @@ def test_a_market_that_does_not_move_leaves_the_least_weight():
 def test_age_halves_and_stops():
     days = pd.Series(pd.to_datetime(["1900-01-01", "2029-12-22", "2029-12-31", "2030-01-01", "2040-01-01"], utc=True))
     assert recency(days, None, "2030-01-01").tolist() == [1, 1, 1, 1, 1]
-    np.testing.assert_allclose(recency(days, 10.0, "2030-01-01"), [LEAST, 0.5, 0.5**0.1, 1, 1])
+    np.testing.assert_allclose(recency(days, 10.0, "2030-01-01"), [OLDEST, 0.5, 0.5**0.1, 1, 1])
 
 
 def test_another_newest_day_changes_no_ratio():
     stamps = random_bars(500)["timestamp"]
     late, later = recency(stamps, 200.0, "2003-01-01"), recency(stamps, 200.0, "2005-01-01")
     np.testing.assert_allclose(late / late.mean(), later / later.mean(), rtol=1e-9)
+
+
+@given(half_life=st.floats(7, 3000))
+def test_years_before_the_newest_day_age_still_counts(half_life):
+    stamps = random_bars(800)["timestamp"]
+    weights = recency(stamps, half_life, NEWEST)
+    days = (stamps.iloc[-1] - stamps.iloc[0]).days
+    assert stamps.iloc[-1].year < 2012
+    if half_life > 12:  # below, 2001 lies more than 1,000 half-lives before the newest day
+        np.testing.assert_allclose(weights[0] / weights[-1], 0.5 ** (days / half_life), rtol=1e-9)

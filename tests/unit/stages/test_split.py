@@ -25,3 +25,10 @@ def test_unknown_schemes_and_knobs_are_refused(bars):
         split(bars, scheme="walkforward")
     with pytest.raises(BadParam, match=r"split\.folds"):
         split(bars, scheme="walk_forward", folds=0)
+
+
+@pytest.mark.parametrize("scheme", ["walk_forward", "combinatorial", "three_way"])
+def test_an_embargo_that_leaves_nothing_to_learn_from_is_refused(bars, scheme):
+    table = labels(bars, None, kind="direction", horizon=10, measure="atr")
+    with pytest.raises(BadParam, match=r"split\.embargo = '9999D': fold 0 keeps no row to train on"):
+        split(table, scheme=scheme, embargo="9999D")

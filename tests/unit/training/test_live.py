@@ -53,7 +53,7 @@ def test_live_inputs_and_answers_are_those_of_the_whole_history(runs: dict[str, 
     for rows in decisions():
         live = features_of(newest(rows, told.length))
         assert len(live) < len(whole) / 2
-        found = [feature_rows(table, told.columns, told.length, told.longest_step) for table in (live, whole)]
+        found = [feature_rows(table, told.columns, told.length, told.steps) for table in (live, whole)]
         inputs = [np.asarray(table.inputs(table.find(rows).positions, None)[:]) for table in found]
         assert len(inputs[0]) == 2
         np.testing.assert_allclose(inputs[0], inputs[1], rtol=1e-6, atol=1e-6)
@@ -96,6 +96,6 @@ def test_training_saw_the_inputs_that_live_prediction_makes(runs: dict[str, Trai
     assert len(rows) == told.rows["fold_1"]["train"]
     last = rows.groupby("symbol").tail(1)
     live = features_of(newest(last, told.length))
-    table = feature_rows(live, told.columns, told.length, told.longest_step)
+    table = feature_rows(live, told.columns, told.length, told.steps)
     found = np.asarray(table.inputs(table.find(last).positions, None)[:])
     np.testing.assert_allclose(found, seen.X[last.index.to_numpy()], rtol=1e-6, atol=1e-6)

@@ -7,7 +7,7 @@ import pytest
 from betti.errors import BrokenArtifact
 from betti.training import prepare
 from betti.training.scaling import fit_standard
-from betti.windows import DAY, Windows
+from betti.windows import DAY, Steps, Windows
 
 STAMPS = pd.date_range("2020-01-01", periods=6, tz="UTC").as_unit("us")
 
@@ -157,22 +157,22 @@ def with_a_gap(table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(timestamp=table["timestamp"].where(~late, table["timestamp"] + pd.Timedelta(days=10)))
 
 
-def ends_of_windows(table: pd.DataFrame, longest: int | None) -> list[int]:
-    features = prepare.feature_rows(table, ("a",), 3, longest)
+def ends_of_windows(table: pd.DataFrame, steps: dict[str, Steps] | None) -> list[int]:
+    features = prepare.feature_rows(table, ("a",), 3, steps)
     return np.flatnonzero(features.complete[6:]).tolist()
 
 
 def test_windows_do_not_cross_gaps(with_a_gap: pd.DataFrame) -> None:
     assert ends_of_windows(with_a_gap, None) == [2, 3, 4, 5]
-    assert ends_of_windows(with_a_gap, 2 * DAY) == [2, 5]
-    assert ends_of_windows(with_a_gap, 11 * DAY) == [2, 3, 4, 5]
+    assert ends_of_windows(with_a_gap, {"AAA": Steps(DAY, 2, ())}) == [2, 5]
+    assert ends_of_windows(with_a_gap, {"AAA": Steps(11 * DAY, 2, ())}) == [2, 3, 4, 5]
     # Single rows have nothing to cross.
-    assert prepare.feature_rows(with_a_gap, ("a",), None, 1).complete.all()
+    assert prepare.feature_rows(with_a_gap, ("a",), None, {}).complete.all()
 
 
-def test_the_longest_step_is_twice_the_usual_one() -> None:
+def test_usual_steps_do_not_depend_on_the_order_of_rows_nor_on_the_unit_of_times() -> None:
     days = pd.bdate_range("2020-01-01", periods=300, tz="UTC").as_unit("us")
     table = pd.DataFrame({"timestamp": days, "symbol": "AAA", "a": 1.0})
-    assert prepare.longest_step(table.sample(frac=1, random_state=0)) == 6 * DAY
+    assert prepare.steps(table.sample(frac=1, random_state=0)) == {"AAA": Steps(DAY, 2, (3,))}
     nanoseconds = table.assign(timestamp=table["timestamp"].dt.as_unit("ns"))
-    assert prepare.longest_step(nanoseconds) == 6 * DAY
+    assert prepare.steps(nanoseconds) == {"AAA": Steps(DAY, 2, (3,))}

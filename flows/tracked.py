@@ -17,15 +17,19 @@ import os
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from betti import catalog, io, params, tracking, trials
 from betti.errors import BettiError, PartUnavailable
+from tasks import logs
 from tasks.lockfile import LockText
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-    from pathlib import Path
+
+    import pandas as pd
 
     from betti.records import RunMetrics
     from betti.tracking import Reference
@@ -36,6 +40,9 @@ if TYPE_CHECKING:
 __all__ = ["Entry", "Recorded", "Row", "catch_up", "entries", "outs", "recorded", "table"]
 
 NOTES = ".betti/tracking"
+EXTRAS = {"wandb": "wandb"}  # what to install, where that is not the extra `tracking`
+# The folder of an entry that an artifact is kept in; the manifest, a page of pictures, logs and the model join them.
+KEPT = {"metrics": "metrics", "learning": "plots", "importance": "plots", "confusion": "plots", "equity": "plots"}
 NO_SCORES = ("baselines", "baseline_trading", "columns_dropped", "rows_dropped")
 
 
@@ -273,25 +280,29 @@ def _track(root: Path, due: list[Recorded], counted: bool, say: Say, warn: Say) 
         try:
             tracker = tracking.open_tracker(knobs.backend, root, knobs.uri)
         except PartUnavailable as fault:
-            say(f"Not tracked: {fault}. Install it with `pip install 'betti[tracking]'`, or set tracking.backend: none")
+            extra = EXTRAS.get(knobs.backend, "tracking")
+            say(f"Not tracked: {fault}. Install it with `pip install 'betti[{extra}]'`, or set tracking.backend: none")
         except BettiError as fault:
             warn(str(fault))
             return  # without a note, so that the next time tries again
     for one in due:
         try:
-            reference = None if tracker is None else tracker.log(_record(root, one))
+            reference = None if tracker is None else _logged(root, one, tracker)
             _note(root, Entry(one.run, one.models, one.evaluation, counted, knobs.backend, reference))
         except (BettiError, OSError) as fault:
             warn(str(fault))
             return
 
 
-def _record(root: Path, one: Recorded) -> tracking.Record:
+def _logged(root: Path, one: Recorded, tracker: tracking.Tracker) -> tracking.Reference:
+    with TemporaryDirectory(prefix="betti-") as scratch:
+        page = Path(scratch) / "pictures.html"
+        page.write_text(_pictures(root, one), encoding="utf-8")
+        return tracker.log(_record(root, one, page))
+
+
+def _record(root: Path, one: Recorded, page: Path) -> tracking.Record:
     manifest, metrics = _manifest(root, one), _metrics(root, one)
-    models = catalog.artifact("models").at(root, one.run)
-    kept = [("training", catalog.artifact("learning")), ("evaluation", catalog.artifact("metrics"))]
-    kept += [("evaluation", catalog.artifact(name)) for name in ("confusion", "equity")]
-    files = [(folder, artifact.at(root, one.run)) for folder, artifact in kept]
     return tracking.Record(
         run=one.run,
         group=manifest.target,
@@ -301,10 +312,41 @@ def _record(root: Path, one: Recorded) -> tracking.Record:
         curves=_curves(root, one.run),
         scores={} if metrics is None else _scores(metrics),
         tags=_tags(one),
-        files=tuple((folder, file) for folder, file in [("training", models / "manifest.json"), *files]
-                    if file.is_file()),
-        model=models / "final",
-    )  # fmt: skip
+        files=_files(root, one, page),
+        model=catalog.artifact("models").at(root, one.run) / "final",
+    )
+
+
+def _files(root: Path, one: Recorded, page: Path) -> tuple[tuple[str, Path], ...]:
+    """What is kept with an entry. Files of an evaluation of earlier models may lie there still: they are none of it."""
+    models = catalog.artifact("models").at(root, one.run)
+    kept = [("config", models / "manifest.json"), *(("config", file) for file in sorted(models.glob("config/*")))]
+    kept.append(("plots", page))
+    kept += [(folder, root / _path(root, name, one.run)) for name, folder in KEPT.items()
+             if _path(root, name, one.run) in one.outs]  # fmt: skip
+    made = {f"train@{one.run}": _path(root, "models", one.run), f"evaluate@{one.run}": _path(root, "metrics", one.run)}
+    told = [logs.log_of(root, stage, out, one.outs[out]) for stage, out in made.items() if out in one.outs]
+    kept += [("logs", log) for log in told if log is not None]
+    return tuple((folder, file) for folder, file in kept if file.is_file())
+
+
+def _pictures(root: Path, one: Recorded) -> str:
+    """The run's part of the report as a page of its own."""
+    import pandas as pd
+
+    from betti import binding
+    from betti.tracking._pictures import Judged, run_page
+
+    def table(name: str) -> pd.DataFrame:
+        if _path(root, name, one.run) not in one.outs:
+            return pd.DataFrame()  # an earlier Betti made none
+        found: pd.DataFrame = binding.read(catalog.artifact(name), root, one.run)
+        return found
+
+    metrics = _metrics(root, one)
+    judged = None if metrics is None else Judged(metrics, table("predictions"), table("equity"))
+    points = params.load(root).report.max_points
+    return run_page(one.run, table("learning"), table("importance"), judged, points)
 
 
 def _params(manifest: RunManifest) -> dict[str, str]:

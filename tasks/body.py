@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from betti import binding, code, progress
 from betti.errors import BadInput
-from tasks import policy
+from tasks import logs, policy
 from tasks.errors import StageFailedError
 
 if TYPE_CHECKING:
@@ -24,10 +24,11 @@ __all__ = ["run"]
 Say = Callable[[str], None]
 
 _PROGRESS = re.compile(r"^progress (\d+)/(\d+) (.*)$")
+_LOGGED = re.compile(r"^(INFO|WARNING|ERROR|CRITICAL) ")  # as `tasks.child` writes what is logged
 
 
 def run(root: Path, name: str, listener: progress.Listener, say: Say) -> None:
-    """Compute the stage and write its outs.
+    """Compute the stage and write its outs; what it tells in a process of its own is kept (`tasks.logs`).
 
     Args:
         root: the workspace.
@@ -66,9 +67,11 @@ def _run_apart(
     try:
         if killer is not None:
             killer.start()
-        for line in process.stdout or ():
-            _hear(line.rstrip("\n"), tail, listener, say)
-        code = process.wait()
+        with logs.opened(root, name) as log:
+            for line in process.stdout or ():
+                _hear(line.rstrip("\n"), tail, listener, say, log)
+            code = process.wait()
+            log.line(f"ended with exit code {code}")
     finally:
         if killer is not None:
             killer.cancel()
@@ -86,10 +89,16 @@ class _Refused(BadInput):
     """What a stage in its own process refused, in its words."""
 
 
-def _hear(line: str, tail: deque[str], listener: progress.Listener, say: Say) -> None:
+def _hear(line: str, tail: deque[str], listener: progress.Listener, say: Say, log: logs.Log) -> None:
     heard = _PROGRESS.match(line)
     if heard:
-        listener(int(heard[1]), int(heard[2]), heard[3])
+        done, total, what = int(heard[1]), int(heard[2]), heard[3]
+        log.progress(done, total, what)
+        listener(done, total, what)
     elif line:
-        tail.append(line)
-        say(line)
+        log.line(line)
+        level = _LOGGED.match(line)
+        words = line[level.end() :] if level else line
+        if level is None or level[1] != "INFO":  # a notice says nothing about how it ended
+            tail.append(words)
+        say(words)

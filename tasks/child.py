@@ -11,6 +11,7 @@ from betti import threads
 threads.pin()
 
 import ctypes
+import logging
 import os
 import signal
 import sys
@@ -33,7 +34,14 @@ def _die_with_parent() -> None:
         libc.prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
+def _log_with_levels() -> None:
+    """Notices too, and each line with its level: the parent keeps them all, and tells warnings from notices."""
+    logging.basicConfig(format="%(levelname)s %(message)s")
+    logging.getLogger("betti").setLevel(logging.INFO)
+
+
 if __name__ == "__main__":
+    _log_with_levels()
     _die_with_parent()
     threading.Thread(target=_end_with_parent, daemon=True).start()
     sys.exit(main(sys.argv[1:]))

@@ -19,7 +19,7 @@ from prefect.states import Completed, State
 
 from betti.errors import BadInput
 from betti.expected import SuiteBroken
-from tasks import body, lineage, suites
+from tasks import body, lineage, logs, policy, suites
 
 if TYPE_CHECKING:
     from logging import Logger, LoggerAdapter
@@ -101,6 +101,8 @@ def run_stage(name: str, force: bool, untouched: bool, upstream: list[str], cont
         raise
     context.journal.add(outcome)
     try:
+        if outcome.state == "ran" and policy.of(name).own_process:
+            logs.sign(context.workspace.root, name, {one.path: one.md5 for one in outcome.entries if one.kind == "out"})
         _show(outcome, context, looked)
     except (OSError, ValueError, PrefectException, HTTPError) as error:
         log.warning("%s is done and recorded, but could not be shown: %s", name, error)

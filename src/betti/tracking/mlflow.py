@@ -2,13 +2,14 @@
 
 The default place is `mlflow.db` with artifacts in `mlruns`, both in the repository's root. That is where MLflow itself
 looks, so that `mlflow ui` without any option shows them. An entry is found by its tags `betti.run` and `betti.models`,
-whose hash is the one in dvc.lock.
+whose hash is the one in dvc.lock. What the models were trained on are its datasets, whose digests are DVC's hashes.
 
 Needs the extra `tracking`. MLflow takes a second or two to import: only a run that trained something pays for it.
 """
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import time
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 # MLflow would report its use to its makers, from a thread that starts when it is imported.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
-from mlflow.entities import Metric, Param, RunTag, ViewType
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag, ViewType
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from sqlalchemy.exc import SQLAlchemyError
@@ -35,6 +36,7 @@ __all__ = ["Mlflow", "open_tracker"]
 NAME = "mlflow"
 DATABASE, ARTIFACTS = "mlflow.db", "mlruns"
 RUN, MODELS, EVALUATION = "betti.run", "betti.models", "betti.evaluation"
+TRAINED_ON = "dvc.in."
 # What MLflow takes in one call, and how long a value may be.
 MOST_METRICS, MOST_PARAMS, LONGEST = 1000, 100, 6000
 FAULTS = (MlflowException, SQLAlchemyError, OSError)
@@ -101,8 +103,11 @@ class Mlflow:
             client.log_batch(ident, params=few)
         for several in _pieces(points, MOST_METRICS):
             client.log_batch(ident, metrics=several)
+        client.log_inputs(ident, _datasets(record))
+        client.set_tag(ident, "mlflow.note.content", _note(record))
         client.log_artifacts(ident, str(record.model), "model")
-        client.log_batch(ident, tags=[RunTag(name, value) for name, value in record.tags.items()])
+        if record.evaluation is None:  # else they come with it
+            self._described(ident, record)
         client.set_terminated(ident)
         client.set_tag(ident, MODELS, record.models)
         return client.get_run(ident)
@@ -112,10 +117,14 @@ class Mlflow:
         scores = [Metric(name, value, now, 0) for name, value in record.scores.items()]
         for several in _pieces(scores, MOST_METRICS):
             self._client.log_batch(ident, metrics=several)
+        self._described(ident, record)
+        self._client.set_tag(ident, EVALUATION, str(record.evaluation))
+
+    def _described(self, ident: str, record: Record) -> None:
+        """Files and tags; of the same name, the last ones stay."""
         for folder, file in record.files:
             self._client.log_artifact(ident, str(file), folder or None)
         self._client.log_batch(ident, tags=[RunTag(name, value) for name, value in record.tags.items()])
-        self._client.set_tag(ident, EVALUATION, str(record.evaluation))
 
     def _experiment(self, name: str) -> str:
         found = self._client.get_experiment_by_name(name)
@@ -123,6 +132,30 @@ class Mlflow:
             return str(found.experiment_id)
         place = None if self._artifacts is None else f"{self._artifacts}/{name}"
         return str(self._client.create_experiment(name, artifact_location=place))
+
+
+def _datasets(record: Record) -> list[DatasetInput]:
+    """What DVC says the models were trained on, as MLflow lists and filters it."""
+    return [
+        DatasetInput(
+            Dataset(name=name.removeprefix(TRAINED_ON), digest=md5, source_type="dvc", source=_source(name)),
+            tags=[InputTag("mlflow.data.context", "training")],
+        )
+        for name, md5 in record.tags.items()
+        if name.startswith(TRAINED_ON)
+    ]
+
+
+def _source(name: str) -> str:
+    return json.dumps({"uri": name.removeprefix(TRAINED_ON)})
+
+
+def _note(record: Record) -> str:
+    """What MLflow shows above everything, as Markdown."""
+    lineage = record.tags.get("betti.lineage")
+    made = f"What it was made from: `{lineage}`. " if lineage else ""
+    pages = [f"`{folder}/{file.name}`" for folder, file in record.files if file.suffix == ".html"]
+    return made + (f"Pictures: {', '.join(pages)} under Artifacts." if pages else "")
 
 
 def _pieces(values: list[Any], most: int) -> Iterable[list[Any]]:

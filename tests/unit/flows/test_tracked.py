@@ -14,6 +14,7 @@ from rich.console import Console
 from betti import binding, catalog, tracking, trials
 from betti.tracking import TrackingFault
 from flows import tracked, training
+from tasks import logs
 from tests.unit.flows import trained
 
 RUNS = ("up-logistic", "up-lightgbm")
@@ -48,12 +49,14 @@ class Fake:
 
     def __init__(self, fault: BaseException | None = None) -> None:
         self.records: list[tracking.Record] = []
+        self.texts: list[dict[str, str]] = []
         self.fault = fault
 
     def log(self, record: tracking.Record) -> tracking.Reference:
         if self.fault is not None:
             raise self.fault
         self.records.append(record)
+        self.texts.append({f"{folder}/{file.name}": file.read_text() for folder, file in record.files})
         return tracking.Reference("fake", f"id-{record.run}", "memory", "fake ui")
 
 
@@ -95,14 +98,44 @@ def test_a_record_says_what_the_artifacts_say(root: Path, backend: Fake):
     assert judged.tags["dvc.in.data/4_sets/made"] == trained.md5(root / "data/4_sets/made")
     assert judged.tags["dvc.out.data/7_models/up-logistic"] == judged.models
     assert judged.tags["betti.lineage"] == "betti lineage data/7_models/up-logistic"
-    assert {file.name for _, file in judged.files} == {
-        "manifest.json", "learning.csv", "up-logistic.json", "confusion.csv", "equity.csv",
-    }  # fmt: skip
+    kept = {f"{folder}/{file.name}" for folder, file in judged.files}
+    config = {f"config/{name}.json" for name in ("manifest", "model", "training", "feature")}
+    trainings = config | {"plots/learning.csv", "plots/importance.csv", "plots/pictures.html"}
+    assert kept == trainings | {"metrics/up-logistic.json", "plots/confusion.csv", "plots/equity.csv"}
+    assert {f"{folder}/{file.name}" for folder, file in only_trained.files} == trainings
     assert (only_trained.evaluation, only_trained.scores) == (None, {})
     curve = [one for one in only_trained.curves if one.name == "fold_0/valid_loss"]
     assert [one.step for one in curve] == list(range(1, len(curve) + 1)) and len(curve) > 3
     assert any(one.name == "final/train_loss" for one in only_trained.curves)
     assert all(math.isfinite(one.value) for one in only_trained.curves)
+
+
+def test_a_record_has_the_pictures_of_what_is_known(root: Path, backend: Fake):
+    Said().catch_up(root)
+    judged, only_trained = (texts["plots/pictures.html"] for texts in backend.texts)
+    assert all(f"up-logistic-{name}" in judged for name in ("learning", "confusion", "reliability", "importance"))
+    assert "not evaluated yet" in only_trained and "fig-importance" in only_trained
+    assert not [file for _, file in backend.records[0].files if file.suffix == ".html" and file.exists()]
+
+
+def test_a_record_has_the_log_of_this_training_and_no_other(root: Path, backend: Fake):
+    models = {one.run: one.models for one in tracked.recorded(root)}
+    for run, made in ((RUNS[0], models[RUNS[0]]), (RUNS[1], "0" * 32 + ".dir")):
+        with logs.opened(root, f"train@{run}") as log:
+            log.line("WARNING batches of 32")
+        logs.sign(root, f"train@{run}", {f"data/7_models/{run}": made})
+    Said().catch_up(root)
+    assert "WARNING batches of 32" in backend.texts[0][f"logs/train@{RUNS[0]}.log"]
+    assert not [name for name in backend.texts[1] if name.startswith("logs/")], "a log of earlier models"
+
+
+def test_plots_of_an_earlier_evaluation_are_not_kept(root: Path, backend: Fake):
+    path = root / "params.yaml"
+    path.write_text(path.read_text().replace("config: {}}  # kept", "config: {C: 0.01}}  # kept"))
+    trained.train(root, RUNS[0])
+    Said().catch_up(root)
+    assert (root / "data/9_reports/plots" / RUNS[0] / "confusion.csv").is_file()
+    assert "plots/confusion.csv" not in backend.texts[0] and "plots/learning.csv" in backend.texts[0]
 
 
 def test_a_trial_says_how_well_it_did(root: Path, backend: Fake):
@@ -160,16 +193,21 @@ def test_a_broken_ledger_fails_nothing(root: Path, backend: Fake):
     assert len(trials.read(root)) == 2, "what was not counted is counted when the ledger is mended"
 
 
-def test_a_library_that_is_not_installed_is_said_once(root: Path, monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize(("name", "extra"), [("tensorboard", "tracking"), ("wandb", "wandb")])
+def test_a_library_that_is_not_installed_is_said_once(
+    root: Path, monkeypatch: pytest.MonkeyPatch, name: str, extra: str
+):
     from betti.errors import PartUnavailable
 
     def absent(name: str, root: Path, uri: str | None) -> tracking.Tracker:
-        raise PartUnavailable("tracking backend", name, ModuleNotFoundError("No module named 'tensorboard'"))
+        raise PartUnavailable("tracking backend", name, ModuleNotFoundError(f"No module named {name!r}"))
 
     monkeypatch.setattr(tracking, "open_tracker", absent)
+    path = root / "params.yaml"
+    path.write_text(path.read_text().replace("backend: tensorboard", f"backend: {name}"))
     said = Said()
     assert said.catch_up(root) == 2 and said.catch_up(root) == 0
-    assert len(said.words) == 1 and "betti[tracking]" in said.words[0] and not said.warnings
+    assert len(said.words) == 1 and f"betti[{extra}]" in said.words[0] and not said.warnings
 
 
 def test_tracking_that_is_off_opens_nothing_and_counts(root: Path, monkeypatch: pytest.MonkeyPatch):

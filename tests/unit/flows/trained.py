@@ -36,7 +36,7 @@ tracking: {backend: tensorboard}
 ROWS = 500
 READ = {"train": ("feature_set", "labels", "folds"), "evaluate": ("models", "feature_set", "labels", "folds", "clean")}
 MADE = {
-    "train": ("models", "learning"),
+    "train": ("models", "learning", "importance"),
     "evaluate": ("predictions", "metrics", "scores", "confusion", "equity"),
     "select": ("feature_set",),
     "labels": ("labels",),

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import math
 import shutil
+import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -24,6 +28,7 @@ def record(tmp_path: Path) -> Record:
     (made / "final").mkdir(parents=True)
     (made / "final" / "weights.txt").write_text("1 2 3")
     (made / "scores.json").write_text("{}")
+    (made / "pictures.html").write_text("<p>pictures</p>")
     return Record(
         run="up-logistic",
         group="up",
@@ -33,7 +38,7 @@ def record(tmp_path: Path) -> Record:
         curves=tuple(Point(f"fold_{fold}/valid_loss", epoch, 1 / epoch) for fold in (0, 1) for epoch in range(1, 701)),
         scores={},
         tags={"dvc.in.data/set": "b" * 32, "betti.lineage": "betti lineage data"},
-        files=(("evaluation", made / "scores.json"),),
+        files=(("metrics", made / "scores.json"), ("plots", made / "pictures.html")),
         model=made / "final",
     )
 
@@ -107,7 +112,55 @@ class TensorboardReader:
         return " ".join(str(events.Tensors(tag)[0].tensor_proto.string_val) for tag in events.Tags()["tensors"])
 
 
-READERS = {"mlflow": MlflowReader, "tensorboard": TensorboardReader}
+class WandbReader:
+    """Reads an offline run with wandb's own reader of its log."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root / "wandb"
+
+    def entries(self) -> int:
+        return len(list(self.root.glob("offline-run-*")))
+
+    def folder(self, reference: Reference) -> Path:
+        return next(self.root.glob(f"offline-run-*-{reference.id}"))
+
+    def records(self, reference: Reference) -> list[dict]:
+        log = self.folder(reference) / f"run-{reference.id}.wandb"
+        return inspected(log, log.stat().st_mtime_ns)
+
+    def numbers(self, reference: Reference) -> dict[str, float]:
+        return {name: value for update in self.updates(reference) for name, value in update.items()}
+
+    def updates(self, reference: Reference) -> list[dict]:
+        return [one["summary"].get("update", {}) for one in self.records(reference) if one["type"] == "summary"]
+
+    def curve(self, reference: Reference, name: str) -> list[tuple[int, float]]:
+        records = self.records(reference)
+        epochs = [one["history"]["item"] for one in records if one["type"] == "history"]
+        found = [(one["_step"], one[name]) for one in epochs if name in one]
+        return found or [(0, one[name]) for one in self.updates(reference) if name in one]
+
+    def text(self, reference: Reference) -> str:
+        config = next(one["run"]["config"]["update"] for one in self.records(reference) if one["type"] == "run")
+        return " ".join(f"{name}={value}" for name, value in dotted(config, ""))
+
+
+@cache
+def inspected(log: Path, written: int) -> list[dict]:
+    program = [sys.executable, "-m", "wandb", "leet", "inspect", "--json", str(log)]
+    lines = subprocess.run(program, capture_output=True, text=True, check=True).stdout.splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def dotted(value: dict, above: str) -> Iterator[tuple[str, str]]:
+    for name, inner in value.items():
+        if isinstance(inner, dict):
+            yield from dotted(inner, f"{above}{name}.")
+        else:
+            yield f"{above}{name}", inner
+
+
+READERS = {"mlflow": MlflowReader, "tensorboard": TensorboardReader, "wandb": WandbReader}
 
 
 def test_every_backend_is_read_back_here():
@@ -116,8 +169,14 @@ def test_every_backend_is_read_back_here():
 
 @pytest.fixture(params=BACKENDS)
 def backend(request: pytest.FixtureRequest) -> str:
-    pytest.importorskip(request.param, reason=f"{request.param} is not installed: the extra `tracking`")
+    pytest.importorskip(request.param, reason=f"{request.param} is not installed")
     return str(request.param)
+
+
+@pytest.fixture(autouse=True)
+def _no_wishes(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("WANDB_MODE", "WANDB_API_KEY", "WANDB_PROJECT", "WANDB_ENTITY", "WANDB_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
 
 
 def test_a_run_is_found_again_with_all_it_says(backend: str, record: Record, root: Path):
@@ -176,9 +235,22 @@ def test_mlflow_keeps_files_model_and_hashes(record: Record, root: Path):
     run = client.get_run(reference.id)
     assert run.info.status == "FINISHED" and reference.show == "mlflow ui"
     assert run.data.tags["betti.models"] == record.models and run.data.tags["dvc.in.data/set"] == "b" * 32
-    paths = {one.path for folder in ("model", "evaluation") for one in client.list_artifacts(reference.id, folder)}
-    assert paths == {"model/weights.txt", "evaluation/scores.json"}
+    paths = {
+        one.path for folder in ("model", "metrics", "plots") for one in client.list_artifacts(reference.id, folder)
+    }
+    assert paths == {"model/weights.txt", "metrics/scores.json", "plots/pictures.html"}
+    trained_on = [(one.dataset.name, one.dataset.digest) for one in run.inputs.dataset_inputs]
+    assert trained_on == [("data/set", "b" * 32)]
+    note = run.data.tags["mlflow.note.content"]
+    assert "`betti lineage data`" in note and "`plots/pictures.html`" in note
     assert (root / "mlruns" / "up" / reference.id / "artifacts" / "model" / "weights.txt").read_text() == "1 2 3"
+
+
+def test_mlflow_keeps_the_files_of_models_that_are_not_evaluated(record: Record, root: Path):
+    pytest.importorskip("mlflow", reason="mlflow is not installed: the extra `tracking`")
+    reference = opened("mlflow", root).log(record)
+    shown = MlflowReader(root).client.list_artifacts(reference.id, "plots")
+    assert [one.path for one in shown] == ["plots/pictures.html"]
 
 
 def test_an_entry_that_a_kill_left_half_written_is_replaced(record: Record, root: Path):
@@ -190,6 +262,103 @@ def test_an_entry_that_a_kill_left_half_written_is_replaced(record: Record, root
     )
     later = opened("mlflow", root).log(replace(record, models="d" * 32))
     assert {run.info.run_id for run in read._all()} == {whole.id, later.id} != {half.info.run_id}
+
+
+@pytest.fixture
+def wandb() -> None:
+    pytest.importorskip("wandb", reason="wandb is not installed: the extra `wandb`")
+
+
+def test_wandb_keeps_files_model_pictures_and_hashes(wandb: None, record: Record, root: Path):
+    reference = opened("wandb", root).log(judged(record))
+    read = WandbReader(root)
+    kept = read.folder(reference) / "files"
+    assert (kept / "model" / "weights.txt").read_text() == "1 2 3" and not (kept / "model" / "weights.txt").is_symlink()
+    assert (kept / "metrics" / "scores.json").is_file()
+    records = read.records(reference)
+    config = next(one["run"]["config"]["update"] for one in records if one["type"] == "run")
+    assert (config["model"], config["config"]["C"]) == ("logistic", "1.0")
+    assert config["dvc"]["in"] == {"data/set": "b" * 32} and config["betti"]["models"] == record.models
+    shown = read.numbers(reference)
+    assert shown["pictures._type"] == "html-file" and (kept / shown["pictures.path"]).read_text() == "<p>pictures</p>"
+    saved = {file["path"] for one in records if one["type"] == "files" for file in one["files"]["files"]}
+    assert {"model/weights.txt", "metrics/scores.json"} <= saved, "what `wandb sync` sends"
+
+
+def test_wandb_sends_one_whole_run_of_models_that_were_evaluated_later(wandb: None, record: Record, root: Path):
+    """What is sent twice under one id takes the place of the first, so the later one has to hold everything."""
+    trained = opened("wandb", root).log(record)
+    opened("wandb", root).log(judged(record))
+    program = [sys.executable, "-m", "wandb", "sync", "--dry-run"]
+    said = subprocess.run(program, cwd=root, capture_output=True, text=True, check=True)
+    assert "Would sync 1 run(s)" in said.stdout + said.stderr
+    read = WandbReader(root)
+    assert len(read.curve(trained, "fold_0/valid_loss")) == 700
+    assert read.numbers(trained)["pooled/accuracy"] == 0.75
+    assert read.folder(trained).is_dir() and trained.show == "wandb leet wandb"
+
+
+def test_what_a_kill_left_of_wandbs_is_replaced(wandb: None, record: Record, root: Path):
+    whole = opened("wandb", root).log(record)
+    read = WandbReader(root)
+    (read.folder(whole) / "betti.json").unlink()
+    (read.folder(whole) / "files" / "model" / "weights.txt").unlink()
+    assert opened("wandb", root).log(record) == whole and read.entries() == 1
+    assert (read.folder(whole) / "files" / "model" / "weights.txt").is_file()
+
+
+def test_wandb_writes_below_the_folder_that_is_named(wandb: None, record: Record, root: Path):
+    reference = opened("wandb", root, "elsewhere").log(record)
+    assert reference.show == "wandb leet elsewhere/wandb"
+    assert len(list((root / "elsewhere" / "wandb").glob(f"offline-run-*-{reference.id}"))) == 1
+
+
+KEY = "0123456789abcdef" * 2 + "01234567"
+
+
+def test_a_key_stays_in_the_environment(
+    wandb: None, record: Record, root: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+):
+    monkeypatch.setenv("WANDB_API_KEY", KEY)
+    opened("wandb", root).log(record)
+    assert not [file for file in root.rglob("*") if file.is_file() and KEY.encode() in file.read_bytes()]
+    assert KEY not in "".join(capfd.readouterr())
+
+
+@pytest.mark.parametrize(
+    ("mode", "uri", "told"),
+    [
+        ("disabled", None, "WANDB_MODE is 'disabled'"),
+        ("online", None, "WANDB_API_KEY is not set"),
+        ("", "https://wandb.example", "WANDB_API_KEY is not set"),
+    ],
+)
+def test_wandb_neither_asks_at_the_terminal_nor_writes_nothing_in_silence(
+    wandb: None, root: Path, monkeypatch: pytest.MonkeyPatch, mode: str, uri: str | None, told: str
+):
+    monkeypatch.setenv("WANDB_MODE", mode)
+    with pytest.raises(TrackingFault, match=told):
+        opened("wandb", root, uri)
+
+
+def test_the_environment_keeps_wandb_off_a_server(
+    wandb: None, record: Record, root: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    assert opened("wandb", root, "http://127.0.0.1:9").log(record)
+    assert WandbReader(root).entries() == 1
+
+
+def test_a_server_that_does_not_answer_is_a_typed_fault(
+    wandb: None, record: Record, root: Path, monkeypatch: pytest.MonkeyPatch
+):
+    from betti.tracking import wandb as backend
+
+    monkeypatch.setenv("WANDB_API_KEY", KEY)
+    monkeypatch.setattr(backend, "START_SECONDS", 2.0)
+    with pytest.raises(TrackingFault, match=r"wandb at http://127\.0\.0\.1:9") as fault:
+        opened("wandb", root, "http://127.0.0.1:9").log(record)
+    assert KEY not in str(fault.value)
 
 
 def test_an_unknown_backend_is_named():

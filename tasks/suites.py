@@ -26,6 +26,7 @@ def held(root: Path, name: str) -> Found | None:
 
     Raises:
         SuiteBroken: an expectation is not met; the page says the same.
+        Drifted: a feature moved further than `validate.drift` allows.
     """
     stage, _, item = name.partition("@")
     found = expected.check(root, stage, item or None)

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Found", "SuiteBroken", "check", "refuse"]
 
-ROWS = 100_000  # compared on either side, evenly spaced
-MEMORY = 20  # rows that are worth one, at least: the window of most columns
 # Columns are constant by right in a market without volume, in one that does not move, and where no context is known.
 TOLD_ALONE = ("constant_share",)
 # What a day or a month holds is not what years hold, whatever the bars: these are no distributions to compare.
@@ -55,7 +53,7 @@ class Found:
         rows: of the table.
         expectations: one record each.
         page: the data docs.
-        drifted: of features, one row per column as `expectations.drift.drift` gives it, None where nothing is compared.
+        drifted: of features, one row per column as `expectations._since.since` gives it, or None.
     """
 
     name: str
@@ -93,41 +91,41 @@ def check(root: Path, stage_name: str, item: str | None) -> Found | None:
         return None  # no bar was clean, or none has a whole future
     checked = engine.check(artifact, table, **given)
     compared = artifact == "features" and item not in NOT_COMPARED
-    drifted = _drifted(table, given["lookback"], root) if compared else None
+    drifted = _drifted(table, root, params) if compared else None
     return Found(f"{artifact}@{item}", len(table), checked.expectations, checked.page, drifted)
 
 
-def _drifted(table: pd.DataFrame, lookback: int, root: Path) -> pd.DataFrame | None:
-    """How features since the accepted bar are distributed, beside those before it; None where there are too few.
+def _drifted(table: pd.DataFrame, root: Path, params: Params) -> pd.DataFrame | None:
+    """How features since the accepted bar are distributed, beside as long stretches before; None for too little of it.
 
-    It warns and never stops. Neighbouring rows share most of their look-back and symbols move together, so that many
-    rows are worth few: a column is spoken of only where there is more than that. Until enough have come, the bars' own
-    drift is what tells.
+    The limits are `validate.drift`'s. They are read here and not by the stage: a knob of what is told makes no feature
+    stale, and counts when the next table is made.
     """
     import pandas as pd
 
-    from betti.expectations.drift import LEAST, drift, profile
+    from betti.expectations._since import since
+    from betti.expectations.moves import Limits
 
     accepted = _params.clock(root, "accepted")
     if accepted is None:
         return None
-    since = table["timestamp"] > pd.Timestamp(accepted)
-    if since.sum() < LEAST:
-        return None
-    before, now = (rows.iloc[:: max(1, len(rows) // ROWS)] for rows in (table[~since], table[since]))
-    memory = max(MEMORY, lookback) * int(table["symbol"].nunique())
-    return drift(profile("features", before), now, psi_warn=0.25, ks_warn=0.2, memory=memory)
+    return since(table, pd.Timestamp(accepted), Limits(**params.validation.drift.model_dump()))
 
 
 def refuse(found: Found) -> None:
-    """Stop where an expectation is not met, but for those that are told alone.
+    """Stop where an expectation is not met, but for those that are told alone, or where features drifted too far.
 
     Raises:
         SuiteBroken: which, how many rows, and the first of them.
+        Drifted: which feature moved furthest beyond a stop of `validate.drift`.
     """
     broken = [one for one in found.expectations if not one.success and one.column not in TOLD_ALONE]
     if broken:
         raise SuiteBroken(found, broken)
+    if found.drifted is not None:
+        from betti.expectations.drift import refuse as refuse_drift
+
+        refuse_drift(found.drifted, found.name)
 
 
 def _features(root: Path, item: str, params: Params) -> tuple[str, dict[str, Any]]:

@@ -62,7 +62,7 @@ class Ingest(_Block):
 
 
 class Drift(_Block):
-    """How far moves, ranges, gaps and volumes may drift from those of the run last accepted."""
+    """How far moves, ranges, gaps, volumes and features may drift from those of the run last accepted."""
 
     psi_warn: float = Field(default=0.25, gt=0, description="population stability index to warn from")
     psi_stop: float | None = Field(default=None, gt=0, description="index that stops the run; null never does")
@@ -75,7 +75,9 @@ class Validate(_Block):
 
     max_quarantined_share: float = Field(ge=0, le=1, description="share of a symbol's bars that may be bad")
     stale_open_share: float = Field(
-        gt=0, le=1, description="flag a symbol-year in which this share of opens repeats the previous close"
+        gt=0,
+        le=1,
+        description="flag a symbol-year whose opens repeat the previous close by this share more than is its habit",
     )
     jump: float = Field(gt=0, le=10, description="flag close-to-close moves larger than this, in log units")
     calendars: dict[str, str] = Field(

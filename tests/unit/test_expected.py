@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import yaml
 
 from betti import binding, expected, features, io
 from betti.errors import UnknownName
+from betti.expectations.drift import Drifted
 from betti.schemas import BARS, FEATURES, FOLDS, LABELS
 from tasks import suites
 from tests.conftest import REPOSITORY, random_bars
@@ -97,25 +99,63 @@ def accept(root: Path, time: str | None) -> None:
     (root / "asof.yaml").write_text(yaml.safe_dump({"until": UNTIL, "accepted": time}))
 
 
-def test_features_that_drifted_since_the_accepted_run_are_told(made):
+def limit(root: Path, **knobs: float | None) -> None:
+    """The limits of `validate.drift`; none given are those that ship."""
+    raw = yaml.safe_load((REPOSITORY / "params.yaml").read_text())
+    raw["validate"]["drift"] |= knobs
+    (root / "params.yaml").write_text(yaml.safe_dump(raw))
+
+
+@pytest.fixture
+def drifted(made) -> Iterator[Path]:
+    """One column of the features is another since the accepted bar."""
     folder = made / "data/3_features/complexity"
     table = io.read_table(folder, FEATURES)
-    try:
-        accept(made, str(table["timestamp"].iloc[1500]))
-        assert expected.check(made, "features", "complexity").moved == []
-        later = table["timestamp"] > table["timestamp"].iloc[1500]
-        moved = table["complexity__bollinger_width"].where(~later, table["complexity__bollinger_width"] + 1)
-        io.write_parts(folder, table.assign(complexity__bollinger_width=moved), FEATURES)
-        found = suites.held(made, "features@complexity")
-        assert found.moved == ["complexity__bollinger_width"]
-    finally:
-        accept(made, None)
-        io.write_parts(folder, table, FEATURES)
+    accept(made, str(table["timestamp"].iloc[1500]))
+    later = table["timestamp"] > table["timestamp"].iloc[1500]
+    moved = table["complexity__bollinger_width"].where(~later, table["complexity__bollinger_width"] + 1)
+    io.write_parts(folder, table.assign(complexity__bollinger_width=moved), FEATURES)
+    yield made
+    accept(made, None)
+    limit(made)
+    io.write_parts(folder, table, FEATURES)
 
 
-def test_too_few_rows_since_then_say_nothing(made):
+def test_features_that_did_not_move_are_told_seldom(made):
     table = io.read_table(made / "data/3_features/complexity", FEATURES)
-    accept(made, str(table["timestamp"].iloc[-5]))
+    accept(made, str(table["timestamp"].iloc[1500]))
+    found = expected.check(made, "features", "complexity")
+    accept(made, None)
+    assert found.drifted is not None
+    assert len(found.moved) <= 1
+
+
+def test_features_that_drifted_since_the_accepted_run_are_told(drifted):
+    assert "complexity__bollinger_width" in suites.held(drifted, "features@complexity").moved
+
+
+@pytest.mark.parametrize("knobs", [{"psi_stop": 2.0}, {"ks_stop": 0.9}])
+def test_drift_of_features_stops_by_the_knobs_and_its_page_is_written(drifted, knobs):
+    limit(drifted, **knobs)
+    with pytest.raises(Drifted, match=r"features@complexity: .*complexity__bollinger_width.*validate\.drift"):
+        suites.held(drifted, "features@complexity")
+    assert (drifted / suites.DOCS / "features-complexity.html").is_file()
+
+
+def test_limits_that_are_not_reached_tell_nothing(drifted):
+    limit(drifted, psi_warn=1e6, ks_warn=None)
+    assert expected.check(drifted, "features", "complexity").moved == []
+
+
+def test_a_night_after_the_drift_was_accepted_it_is_not_told_again(drifted):
+    table = io.read_table(drifted / "data/3_features/complexity", FEATURES)
+    accept(drifted, str(table["timestamp"].iloc[-2]))
+    assert expected.check(drifted, "features", "complexity").moved == []
+
+
+def test_no_new_rows_or_no_accepted_run_say_nothing(made):
+    table = io.read_table(made / "data/3_features/complexity", FEATURES)
+    accept(made, str(table["timestamp"].iloc[-1]))
     assert expected.check(made, "features", "complexity").drifted is None
     accept(made, None)
     assert expected.check(made, "features", "complexity").drifted is None

@@ -131,6 +131,5 @@ def _embeddings(ident: str, predictions: pd.DataFrame, max_points: int) -> str:
 def _regimes(ident: str, predictions: pd.DataFrame) -> str:
     if predictions.empty or not regimes.names(predictions):
         return ""
-    drawn, period = regimes.areas(predictions)
-    caption = f"Mean probability of each regime over the test rows of each {period}"
-    return "<h4>Regimes</h4>" + picture(f"{ident}-regimes", drawn, caption)
+    drawn = regimes.areas(predictions)
+    return "<h4>Regimes</h4>" + picture(f"{ident}-regimes", drawn.figure, drawn.caption)

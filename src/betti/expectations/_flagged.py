@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 if TYPE_CHECKING:
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 __all__ = ["COLUMNS", "Flagged", "between", "combined", "nothing", "stacked"]
 
 COLUMNS = ("timestamp", "symbol", "rule", "value", "usual")
+CALM = 0.25  # of all bars: the years that hold them and repeat closes least tell a market's habit
+FEWEST = 20  # bars of a year that is told
 
 
 @dataclass(frozen=True)
@@ -24,7 +27,7 @@ class Flagged:
         rows: `COLUMNS`, by rule and time, at most `ROWS_KEPT` per rule and frame.
         found: rule -> how many, whether kept in `rows` or not.
         years: `symbol`, `year`, `bars`, `stale`: opens that repeat the close before, per calendar year.
-        stale_open_share: the share from which a year is flagged.
+        stale_open_share: from which share above the market's habit a year is flagged.
     """
 
     rows: pd.DataFrame
@@ -35,9 +38,23 @@ class Flagged:
     @property
     def counts(self) -> dict[str, int]:
         """Rule -> how often, years with stale opens included; rules that found nothing are left out."""
-        stale = self.years["stale"] >= self.stale_open_share * self.years["bars"].clip(lower=1)
-        counts = {"years_with_stale_opens": int(stale.sum()), **self.found}
+        counts = {"years_with_stale_opens": _stale_years(self.years, self.stale_open_share), **self.found}
         return {rule: n for rule, n in sorted(counts.items()) if n}
+
+
+def _stale_years(years: pd.DataFrame, above: float) -> int:
+    """How many years of one symbol repeat closes as opens more than is its habit, by this share of their bars.
+
+    The habit is the share of its calmest years, which hold a quarter of all bars: where the market never closes, an
+    open repeats the close before in every year, and that is no fault. One year alone is its own habit.
+    """
+    if years.empty:
+        return 0
+    bars = years["bars"].to_numpy(dtype="float64")
+    shares = years["stale"].to_numpy(dtype="float64") / bars
+    order = np.argsort(shares, kind="stable")
+    calm = np.searchsorted(np.cumsum(bars[order]), CALM * bars.sum())
+    return int(((shares >= shares[order[calm]] + above) & (bars >= FEWEST)).sum())
 
 
 def between(table: pd.DataFrame, since: pd.Timestamp | None, before: pd.Timestamp | None) -> pd.DataFrame:

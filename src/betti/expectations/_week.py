@@ -31,6 +31,7 @@ COARSER = (15 * MINUTE, 60 * MINUTE, 240 * MINUTE, DAY)
 COLUMNS = 1008  # cells of the week looked at together
 NEAR = 26  # weeks on either side that tell what is usual: trading hours change over the years
 FEW = 4  # known weeks nearby below which all weeks tell
+# A bar that no week has is not usual, and its absence no gap: an hour's halt, or five minutes missing every night.
 USUAL = 0.75  # share of the other weeks that must have a bar at a time for it to be usual there
 CLOSED = 0.25  # share of all weeks up to which a market is closed at a time
 GOOD = 0.75  # quantile of weeks that stands for one without outages

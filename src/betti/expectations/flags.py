@@ -16,7 +16,7 @@ import pandas as pd
 
 from betti.expectations._flagged import COLUMNS, Flagged, between, combined, nothing, stacked
 from betti.expectations._habits import deviation, long_runs, median_after, median_before, runs, strays, usual_move
-from betti.schemas import PRICE_COLUMNS
+from betti.schemas import BARS, PRICE_COLUMNS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -32,6 +32,7 @@ __all__ = [
     "flags",
     "flat_bars",
     "jumps",
+    "missing_extras",
     "missing_volume",
     "off_grid",
     "repeated_bars",
@@ -46,6 +47,7 @@ __all__ = [
 ]
 
 ROWS_KEPT = 1000  # flagged bars kept per rule and frame; the count is of all
+EXTRAS = tuple(column.name for column in BARS.columns if not column.required)
 UNITS = (10.0, 100.0, 1e3, 1e4, 1e5)  # cents, and points of as many decimals
 SPLITS = (1.5, 2.0, 3.0, 4.0, 5.0, 7.0, 10.0, 15.0, 20.0, 25.0, 50.0, 100.0)
 NEIGHBOURS = 5  # bars on either side whose median says where the price lay
@@ -64,7 +66,8 @@ def flags(
     Args:
         bars: columns as in `betti.schemas.BARS`, one symbol, in time order.
         jump: flag a close-to-close move larger than this, in log units.
-        stale_open_share: flag a year in which this share of opens repeats the close before.
+        stale_open_share: flag a year in which this share of opens more than is the market's habit repeats the close
+            before; its habit is that of its calmest years.
         since: report bars from this time on; those earlier are there to tell what is usual.
         before: report bars before this time; those later are there to tell whether a change lasts.
 
@@ -77,7 +80,7 @@ def flags(
         jumps(bars, jump=jump, usual=usual),
         *(rule(bars, usual=usual) for rule in (unit_change, split_like, spikes)),
         *(rule(bars) for rule in (stuck_price, stale_opens, repeated_bars)),
-        *(rule(bars) for rule in (flat_bars, off_grid, volume_units, zero_volume, missing_volume)),
+        *(rule(bars) for rule in (flat_bars, off_grid, volume_units, zero_volume, missing_volume, missing_extras)),
     ]
     found: dict[str, int] = {}
     kept = []
@@ -329,6 +332,17 @@ def zero_volume(bars: pd.DataFrame) -> pd.DataFrame:
 def missing_volume(bars: pd.DataFrame) -> pd.DataFrame:
     """Bars without a volume. All of them may be so. `usual` is the median volume."""
     return _volume(bars, "missing_volume", bars["volume"].isna().to_numpy(dtype=bool))
+
+
+def missing_extras(bars: pd.DataFrame) -> pd.DataFrame:
+    """Bars without a value in an optional column, such as `buy_volume`, that other of these bars have.
+
+    `value` is the number of such columns, `usual` is 0. A column without any value is none of them: that is legal.
+    """
+    given = [name for name in EXTRAS if name in bars.columns and bars[name].notna().any()]
+    missing = bars[given].isna().sum(axis=1).to_numpy(dtype="float64")
+    at = np.flatnonzero(missing)
+    return _table(bars, "missing_extras", at, missing[at], np.zeros(len(at)))
 
 
 def _volume(bars: pd.DataFrame, rule: str, found: Bools) -> pd.DataFrame:

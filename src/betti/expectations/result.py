@@ -21,6 +21,7 @@ FLAGS = {
     "flat_bars": "high equals low",
     "gaps": "bars are missing where other weeks have them",
     "jumps": "a close-to-close move beyond validate.jump, in log units",
+    "missing_extras": "no value in an optional column that other bars have; value: how many columns",
     "missing_volume": "no volume is given",
     "off_grid": "the bar opens where others do not; value: seconds to the nearest usual opening",
     "repeated_bars": "a block that occurred before, bar for bar, within about a million bars; value: its length",
@@ -30,7 +31,7 @@ FLAGS = {
     "stuck_price": "a stretch with one close though bars traded; value: its length",
     "unit_change": "the price goes on near 10, 100 ... 100,000 times higher or lower; value: the factor",
     "volume_units": "the volume is about a thousandth or a thousandfold of the usual",
-    "years_with_stale_opens": "in a year this share of opens repeats the close before: validate.stale_open_share",
+    "years_with_stale_opens": "in a year opens repeat closes more than is its habit: validate.stale_open_share",
     "zero_volume": "the volume is zero",
 }
 

@@ -25,7 +25,7 @@ import numpy as np
 import torch
 
 from betti.errors import BadModelInput
-from betti.models import ModelRegistry, _checks, _files, _torch
+from betti.models import ModelRegistry, _checks, _config, _files, _torch
 from betti.models._protocol import InputSpec
 from betti.networks.conditioning.config import ConditioningConfig, RagConfig
 from betti.networks.conditioning.library import PatternLibrary
@@ -55,7 +55,8 @@ __all__ = ["Hrm"]
 PRESETS = {"small": HrmConfig.small, "full": HrmConfig.full}
 TOKENS, REGIME, PATTERNS, AS_OF = "tokens", "regime", "patterns", "as_of"
 LIBRARY = "library"
-REGIME_BATCH, REGIME_RATE = 1024, 3e-3
+# Windows gathered at once; then rows in a step, few enough that a short history has steps to learn in.
+REGIME_WINDOWS, REGIME_BATCH, REGIME_RATE = 1024, 64, 3e-3
 
 BOUNDS: Bounds = {
     **_torch.TorchClassifier.BOUNDS,
@@ -95,6 +96,12 @@ class Hrm(_torch.TorchClassifier):
         "retrieval_timeout_ms": 0.0,  # of predictions; 0 waits, so that results do not depend on the clock
     }
     BOUNDS: ClassVar[Bounds] = BOUNDS
+    # What an ablation leaves out; the mixture of both paths goes with either.
+    VARIANTS: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "without regime": {"enable_regime": False, "enable_hybrid": False},
+        "without patterns": {"enable_rag": False, "enable_hybrid": False},
+        "without conditioning": {"enable_regime": False, "enable_rag": False, "enable_hybrid": False},
+    }
     SMALL: ClassVar[Mapping[str, Any]] = {
         "length": 6,
         "enable_regime": True,
@@ -288,7 +295,9 @@ class Hrm(_torch.TorchClassifier):
 
     def load(self, path: Path) -> None:
         """Read what `save` wrote."""
-        config = _files.read_facts(path, self.NAME, ("config",))["config"]
+        facts = _files.read_facts(path, self.NAME, ("config", "classes"))
+        with _config.stored(path):
+            config = _config.restored(self, facts, self.BOUNDS)
         self._library = PatternLibrary.load(path / LIBRARY) if config["enable_rag"] else None
         super().load(path)
         self._serve()
@@ -329,7 +338,7 @@ def _modulation(network: nn.Module, batch: Batch) -> dict[str, float]:
 def _teach_regimes(windows: NamedInputs, epochs: int, seed: int, network: nn.Module, device: str) -> None:
     """Teach the network's classifier the rule's regimes of these training windows; then it stays as it is."""
     held = resident(windows, device)
-    batches = in_order(len(held), REGIME_BATCH, device)
+    batches = in_order(len(held), REGIME_WINDOWS, device)
     parts = [against_own_past(cast("dict[str, Tensor]", held.gather(rows))[REGIME]).cpu() for rows in batches]
     features = torch.cat(parts).numpy()
     labels = RegimeRule.fitted(features).regimes(features)

@@ -98,7 +98,7 @@ def validate(
         bars: columns as in `schemas.BARS`.
         given_context: what surrounds the markets; it holds its own rules, and is handed on.
         max_quarantined_share: share of one symbol's rows that may be bad.
-        stale_open_share: flag a year in which this share of opens repeats the previous close.
+        stale_open_share: flag a year in which this share of opens more than is usual repeats the previous close.
         jump: flag a close-to-close move larger than this, in log units.
         calendars: symbol -> trading calendar that says its gaps; others have their usual week.
         drift: how far moves, ranges, gaps and volumes may drift; the fields of `expectations.moves.Limits`.

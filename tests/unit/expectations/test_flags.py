@@ -88,6 +88,12 @@ def volume(value: float):
     return damage
 
 
+def extras(bars: pd.DataFrame) -> pd.DataFrame:
+    bars = bars.assign(buy_volume=1.0, sell_volume=2.0, trades=3.0, open_interest=np.nan)
+    bars.loc[AT, ["buy_volume", "trades"]] = np.nan
+    return bars
+
+
 # fault -> (how it is made, the rule that must see it, the value it must name)
 FAULTS = {
     "cents for dollars": (scaled(100.0, PRICES), "unit_change", 100.0),
@@ -111,6 +117,7 @@ FAULTS = {
     "one bar a thousandfold": (scaled(1000.0, ["volume"], AT + 1), "volume_units", None),
     "no volume traded": (volume(0.0), "zero_volume", 0.0),
     "no volume given": (volume(np.nan), "missing_volume", None),
+    "no value where others have one": (extras, "missing_extras", 2.0),
 }
 # A factor of ten cannot be told from a split of ten.
 BESIDES = {"ten times": {"split_like"}, "a 1:10 split": {"unit_change"}, "cents for dollars": {"split_like"},
@@ -168,13 +175,40 @@ def test_random_walks_raise_no_alarm(seed, degrees, tick):
     assert set(counts) <= ({"flat_bars", "years_with_stale_opens"} if tick else set())
 
 
+def years_of(*shares: float, seed: int = 0) -> pd.DataFrame:
+    """Daily bars around the clock, a year for each share of opens that repeat the close before."""
+    rng = np.random.default_rng(seed)
+    times = pd.date_range("2001-01-01", periods=365 * len(shares), freq="1D", tz="UTC").as_unit("us")
+    bars = walk(len(times), seed).assign(timestamp=times)
+    repeats = rng.random(len(times)) < np.repeat(shares, 365)
+    bars.loc[repeats, "open"] = bars["close"].shift()[repeats]
+    return bars
+
+
+def told_years(bars: pd.DataFrame, **knobs) -> int:
+    return flagged(bars, **knobs).counts.get("years_with_stale_opens", 0)
+
+
+@pytest.mark.parametrize("habit", [0.25, 0.5, 0.95, 1.0])
+@pytest.mark.parametrize("years", [1, 2, 8])
 @pytest.mark.parametrize("seed", range(3))
-def test_a_market_that_never_closes_may_repeat_its_closes_as_opens(seed):
-    bars = walk(4000, seed)
-    usual = np.random.default_rng(seed).random(len(bars)) < 0.95
-    bars.loc[usual, "open"] = bars["close"].shift()[usual]
-    assert set(flagged(bars).counts) == {"years_with_stale_opens"}
-    assert not flagged(bars, stale_open_share=0.99).counts
+def test_a_market_whose_opens_always_repeat_closes_has_no_stale_year(habit, years, seed):
+    assert told_years(years_of(*[habit] * years, seed=seed)) == 0
+
+
+@pytest.mark.parametrize(
+    ("shares", "told"),
+    [((0.0, 0.9), 1), ((0.0, 0.25, 0.0), 1), ((0.9,) * 5 + (0.0,) * 5, 5), ((0.5, 0.5, 0.95, 0.5), 1), ((0.0, 0.1), 0)],
+)
+def test_years_that_repeat_more_than_the_market_does_are_told(shares, told):
+    assert told_years(years_of(*shares)) == told
+    assert told_years(years_of(*shares), stale_open_share=0.96) == 0
+
+
+def test_a_few_bars_of_a_year_tell_nothing_of_it():
+    bars = years_of(0.3, 0.3).iloc[353:]
+    bars.loc[:364, "open"] = bars["close"].shift().loc[:364]
+    assert told_years(bars) == 0
 
 
 def test_a_change_of_price_that_does_not_last_is_no_split():
@@ -235,7 +269,7 @@ def test_bars_are_not_changed_and_flags_are_the_same_again():
 
 
 LOCAL = {"jumps", "unit_change", "split_like", "spikes", "flat_bars", "off_grid", "volume_units", "zero_volume",
-         "missing_volume"}  # fmt: skip
+         "missing_volume", "missing_extras"}  # fmt: skip
 
 
 @settings(max_examples=15, deadline=None)
@@ -256,13 +290,13 @@ def test_frames_with_bars_on_either_side_find_what_the_whole_does(cut, fault):
 
 
 def test_a_year_in_two_frames_is_one_year():
-    bars = walk(4000)
-    bars.loc[:999, "open"] = bars["close"].shift()[:1000]
-    parts = [flagged(bars.iloc[:1000]), flagged(bars.iloc[999:], since=bars["timestamp"][1000])]
+    bars = years_of(0.0, 0.0)
+    bars.loc[:99, "open"] = bars["close"].shift()[:100]
+    parts = [flagged(bars.iloc[:100]), flagged(bars.iloc[99:], since=bars["timestamp"][100])]
     joined = combined(parts)
-    assert joined.years["bars"].tolist() == [4000]
-    assert joined.counts["years_with_stale_opens"] == 1, "999 of 4000 are a fifth or more"
-    assert "years_with_stale_opens" not in flagged(bars, stale_open_share=0.3).counts
+    assert joined.years["bars"].tolist() == [365, 365]
+    assert joined.counts["years_with_stale_opens"] == 1, "99 of 365 are a fifth or more"
+    assert told_years(bars, stale_open_share=0.3) == 0
 
 
 def test_nothing_to_combine_is_an_error():
@@ -314,6 +348,7 @@ REAL = {
     # Volumes a thousandth of the fund's usual, and no other day of 26 years.
     "IWM_1d.parquet": {"volume_units": 4},
     "QQQ_1d.parquet": {},
+    "ETHUSDT_5m.parquet": {"missing_extras": 9},
     "BTCUSDT-PERP_15m.parquet": {"flat_bars": 4, "zero_volume": 4},
     "SPX_5m.parquet": {"flat_bars": 4},
     "VIX_1d.parquet": {"flat_bars": 508, "split_like": 1, "years_with_stale_opens": 2, "zero_volume": 9175},
@@ -322,14 +357,13 @@ REAL = {
 
 @pytest.mark.parametrize("file", REAL)
 def test_real_bars_are_flagged_for_what_is_known_of_them(file):
-    share = 0.2 if "1d" in file else 0.9
-    assert flagged(real.bars(file), stale_open_share=share).counts == REAL[file]
+    assert flagged(real.bars(file)).counts == REAL[file]
 
 
 def test_a_real_market_in_cents_from_a_day_on_is_seen():
     bars = real.bars("EURUSD_15m.parquet")
     bars.loc[30_000:, PRICES] *= 100
-    found = flagged(bars, stale_open_share=0.9).rows
+    found = flagged(bars).rows
     assert found.loc[found["rule"] == "unit_change", "timestamp"].tolist() == [bars["timestamp"][30_000]]
 
 

@@ -73,6 +73,15 @@ def test_inputs_are_those_of_the_paths_that_are_on() -> None:
     }
 
 
+def test_its_variants_leave_out_a_path_each() -> None:
+    left = {name: set(Hrm({**ALL_ON, **changed}).inputs) for name, changed in Hrm.VARIANTS.items()}
+    assert left == {
+        "without regime": {"tokens", "patterns"},
+        "without patterns": {"tokens", "regime"},
+        "without conditioning": {"tokens"},
+    }
+
+
 def test_it_remembers_what_followed_a_pattern() -> None:
     X, y = data(300)
     given = only(X, "tokens", "patterns")
@@ -83,6 +92,20 @@ def test_it_remembers_what_followed_a_pattern() -> None:
     assert (found.class_predictions == answers).mean() > 0.9
     assert metrics.train_accuracy > 0.8
     assert metrics.history["gamma_shift"][-1] > metrics.history["gamma_shift"][0] > 0
+
+
+def test_shuffled_labels_cost_more_than_half_of_what_it_knows() -> None:
+    X, y = data(400)
+    fresh, answers = data(300, seed=1)
+    prior = np.log(2)  # the classes are even
+    known = []
+    for labels in (y, np.random.default_rng(2).permutation(y)):
+        model = Hrm(ALL_ON)
+        model.fit(X, labels, None, None, spans=spans(400, hours=2))
+        chances = model.predict(fresh).class_probabilities[np.arange(300), answers]
+        known.append(prior - float(-np.log(chances).mean()))
+    assert known[0] > 0.3
+    assert known[1] < known[0] / 2
 
 
 def test_no_training_row_sees_a_label_that_was_not_known_yet() -> None:

@@ -3,6 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sklearn.cluster import KMeans
 from torch import nn
 
@@ -17,6 +19,7 @@ from betti.networks.conditioning import (
     against_own_past,
     instrument_information,
     session_regimes,
+    sessions_against_own_past,
     switching_share,
 )
 from betti.networks.conditioning import regimes as rules
@@ -66,6 +69,7 @@ def test_the_level_of_a_market_is_taken_away() -> None:
     table = market(PAST, seed=0, level=0.01)
     louder = table.copy()
     louder[:, [0, 1, 17, 18, 19]] *= 30
+    louder[:, 1] *= 2  # changes of one bar are always larger there
     louder[:, 2] *= 1000
     one, other = (against_own_past(torch.from_numpy(rows)[None]) for rows in (table, louder))
     assert torch.allclose(one, other, atol=1e-4)
@@ -130,7 +134,7 @@ def test_fewer_than_5_percent_of_sessions_change_regime() -> None:
     for seed in range(3):
         true, probabilities, sessions = persistent(500, 20, seed)
         steady = session_regimes(probabilities, sessions)
-        raw = session_regimes(probabilities, sessions, memory=0.0, margin=0.0)
+        raw = session_regimes(probabilities, sessions, memory=0.0, margin=0.0, dwell=1)
         assert switching_share(raw) > 4 * threshold  # without smoothing and margin it flickers
         assert switching_share(steady) < threshold
         assert (steady == true).mean() > 0.8  # and it does follow
@@ -143,7 +147,42 @@ def test_sessions_know_no_later_one() -> None:
         assert np.array_equal(session_regimes(probabilities[: 5 * end], sessions[: 5 * end]), whole[:end])
 
 
-@pytest.mark.parametrize("knobs", [{"memory": 1.0}, {"margin": -0.1}])
+@settings(max_examples=40, deadline=None)
+@given(
+    seed=st.integers(0, 1000),
+    sessions=st.integers(2, 120),
+    dwell=st.integers(1, 30),
+    memory=st.floats(0, 0.95),
+    margin=st.floats(0, 0.3),
+)
+def test_no_market_changes_regime_more_often_than_its_dwell(
+    seed: int, sessions: int, dwell: int, memory: float, margin: float
+) -> None:
+    """Of noise alone, which flips as often as it may."""
+    chances = np.random.default_rng(seed).dirichlet(np.full(8, 0.1), sessions)
+    found = session_regimes(chances, np.arange(sessions), memory=memory, margin=margin, dwell=dwell)
+    assert switching_share(found) <= 1 / dwell
+    begins = np.flatnonzero(np.r_[True, found[1:] != found[:-1]])
+    assert len(begins) == 1 or np.diff(begins).min() >= dwell
+
+
+def test_sessions_are_told_against_the_sessions_before_them() -> None:
+    table, number = market(90, seed=5, level=0.02), np.repeat(np.arange(30), 3)
+    found = sessions_against_own_past(table, number, past=8)
+    means = np.stack([table[number == one].mean(axis=0) for one in range(30)])
+    # The slow and obvious version: one session after the other.
+    slow = [against_own_past(torch.from_numpy(means[end - 8 : end][None]))[0].numpy() for end in range(8, 31)]
+    np.testing.assert_allclose(found, slow, atol=1e-5)
+    np.testing.assert_array_equal(sessions_against_own_past(table[:60], number[:60], past=8), found[: 20 - 8 + 1])
+
+
+@pytest.mark.parametrize("past", [1, 11])
+def test_sessions_need_their_past(past: int) -> None:
+    with pytest.raises(BadModelInput, match="It takes 2 to 10"):
+        sessions_against_own_past(np.ones((20, 20)), np.repeat(np.arange(10), 2), past=past)
+
+
+@pytest.mark.parametrize("knobs", [{"memory": 1.0}, {"margin": -0.1}, {"dwell": 0}])
 def test_impossible_smoothing_is_refused(knobs: dict) -> None:
     with pytest.raises(BadModelInput, match=next(iter(knobs))):
         session_regimes(np.ones((2, 2)), np.arange(2), **knobs)

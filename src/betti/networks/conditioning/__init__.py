@@ -18,6 +18,7 @@ from betti.networks.conditioning.regimes import (
     against_own_past,
     instrument_information,
     session_regimes,
+    sessions_against_own_past,
     switching_share,
 )
 from betti.networks.conditioning.system import ConditioningSystem
@@ -44,5 +45,6 @@ __all__ = [
     "against_own_past",
     "instrument_information",
     "session_regimes",
+    "sessions_against_own_past",
     "switching_share",
 ]

@@ -26,13 +26,15 @@ if TYPE_CHECKING:
 
     from betti.catalog import Artifact, Stage
     from betti.expectations.judging import Judged
-    from betti.models import BaseModel
+    from betti.fetched import Fetched
+    from betti.growth import Fetch
     from betti.slices import Slices
 
 __all__ = ["Input", "check", "function", "inputs", "knobs", "outs", "read", "run", "undeclared"]
 
 PARTS_CACHE = ".betti/parts"
 RESUME = ".betti/resume"
+FETCHED = ".betti/fetched"
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,7 @@ def check(params: _params.Params, stage: Stage, item: str | None, root: Path) ->
     Raises:
         UnknownName, BadParam, PartUnavailable: what is wrong, and what there is instead.
     """
-    from betti import features, labelling, models, sources, splits
+    from betti import features, labelling, sources, splits
     from betti import knobs as _knobs
 
     values = knobs(params, stage, item, root)
@@ -129,18 +131,24 @@ def check(params: _params.Params, stage: Stage, item: str | None, root: Path) ->
         scheme = values.pop("scheme")
         _knobs.checked(splits.FOLDER.load(scheme).split, values, "split")
     elif stage.name == "train":
-        _check_run(params, values, models.ModelRegistry.create(values["model"], values["config"]))
+        _check_run(params, values)
 
 
-def _check_run(params: _params.Params, values: dict[str, Any], prototype: BaseModel) -> None:
-    """Refuse a run whose set or target will lack what its model needs, as far as the declarations tell.
+def _check_run(params: _params.Params, values: dict[str, Any]) -> None:
+    """Refuse a run whose model cannot be trained here, or whose set or target will lack what its model needs.
 
-    A family's knobs may give it other columns than it declares; then only training knows.
+    As far as the declarations tell: a family's knobs may give it other columns than it declares; then only training
+    knows.
     """
     from betti import labelling
+    from betti.models import ModelRegistry, _config, _members
     from betti.training import demands
 
     run, model, target = (str(values[name]) for name in ("run", "model", "target"))
+    _config.refuse_owned(f"runs.{run}.config", values["config"], _config.RUN)
+    owned = {name: values[name] for name in _config.RUN}
+    prototype = ModelRegistry.create(model, {**values["config"], **owned})
+    _members.trainable_here(prototype)
     demands.refuse_pruning(run, model, prototype, values["prune"])
     columns = labelling.FOLDER.load(params.targets[target].kind).COLUMNS
     demands.refuse_missing_heads(run, model, prototype, target, columns)
@@ -320,7 +328,20 @@ def _write_growing(stage: Stage, values: dict[str, Any], root: Path) -> None:
         coarser=ingest.coarser_bars(values["interval"], **shape),
     )
     guests = {Path(_context_of(stage).path).name: context}
-    growth.grow(path, beside.ahead(ingest.pieces(**asked, since=growth.since(path, fetch))), fetch, guests)
+    kept = _kept(root / FETCHED, path, fetch, values["source"])
+    pieces = ingest.pieces(**asked, since=kept.since if kept else {})
+    growth.grow(path, beside.ahead(pieces), fetch, guests, kept)
+
+
+def _kept(folder: Path, path: Path, fetch: Fetch, source: str) -> Fetched | None:
+    """What an earlier try has brought, for a source that can be asked for a part; others are files, and at hand."""
+    from betti import code, growth, sources
+    from betti.fetched import Fetched
+
+    if sources.takes_since(sources.FOLDER.load(source).fetch):
+        return growth.resumed(folder, path, fetch, code.digest(f"betti.sources.{source}"))
+    Fetched(folder).clear()
+    return None
 
 
 def _context_of(stage: Stage) -> Artifact:

@@ -1,9 +1,9 @@
 """The bars on disk: the one artifact that grows. What a source sends is merged month by month with what is there.
 
-Pieces of a fetch are first spooled by symbol and month, so that neither the fetch nor the history has to fit into
-memory; then each month is merged by itself. A bar that was fetched again with other values is the fetched one, and the
-change is kept as a revision: old value, new value, when. Months that were not fetched are copied as they are. All of it
-appears at once or not at all.
+Pieces of a fetch are first laid out by symbol and month (`betti.fetched`), so that neither the fetch nor the history
+has to fit into memory; then each month is merged by itself. A bar that was fetched again with other values is the
+fetched one, and the change is kept as a revision: old value, new value, when. Months that were not fetched are copied
+as they are. All of it appears at once or not at all.
 
 What does not belong here: fetching, and judging the rows (repeats within one fetch all stay: validation decides).
 """
@@ -11,19 +11,16 @@ What does not belong here: fetching, and judging the rows (repeats within one fe
 from __future__ import annotations
 
 import shutil
-from collections import defaultdict
 from dataclasses import dataclass
-from functools import partial
-from itertools import pairwise
+from functools import partial, reduce
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from betti import io
 from betti.beside import each
 from betti.catalog import symbol_folder
 from betti.coarser import is_yearly, made_by, write
 from betti.errors import BadBars
+from betti.fetched import Fetched
 from betti.intervals import name_of
 from betti.schemas import BARS, REVISIONS
 
@@ -32,12 +29,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import pandas as pd
-    from numpy.typing import NDArray
 
     from betti.intervals import Coarser
     from betti.schemas import Schema
 
-__all__ = ["BASE", "MADE_BY", "ORIGIN", "Fetch", "grow", "merged", "revised", "since"]
+__all__ = ["BASE", "MADE_BY", "ORIGIN", "Fetch", "grow", "merged", "resumed", "revised", "since"]
 
 ORIGIN = "_origin.json"  # beside the bars: where they come from
 MADE_BY = "_made_by.txt"  # beside coarser bars: the code and the libraries that made them
@@ -70,7 +66,11 @@ class Fetch:
 
 
 def grow(
-    path: Path, pieces: Iterable[pd.DataFrame], fetch: Fetch, beside: Mapping[str, io.Saved] | None = None
+    path: Path,
+    pieces: Iterable[pd.DataFrame],
+    fetch: Fetch,
+    beside: Mapping[str, io.Saved] | None = None,
+    kept: Fetched | None = None,
 ) -> None:
     """Merge fetched bars, each piece of one symbol and none later than `until`, into the folder `path`.
 
@@ -79,13 +79,16 @@ def grow(
         pieces: the bars.
         fetch: what was asked for.
         beside: what else goes into the folder, by the name of its own there.
+        kept: what `resumed` gave, where a fetch that breaks off is to go on; it is deleted at the end. None for what
+            is quickly fetched again.
 
     Raises:
         BadBars: a symbol has no bar; nothing is changed.
     """
     with io.place(path) as new:
         new.mkdir(parents=True)
-        spooled = _spool(pieces, new / ".spool", yearly=is_yearly(fetch.interval))
+        fetched = kept or Fetched(new / ".spool")
+        fetched.add(pieces, yearly=is_yearly(fetch.interval))
         before = path if io.read_note(path / ORIGIN) == fetch.origin else None
         maker = made_by() if fetch.coarser else ""
         # What another code has made of the same bars is not what would be made of them now.
@@ -94,7 +97,7 @@ def grow(
             folder = symbol_folder(symbol)
             target = new / fetch.base / folder
             known = {file.stem: file for file in (before / fetch.base / folder).glob("*.parquet")} if before else {}
-            parts = spooled.get(symbol, {})
+            parts = fetched.parts(symbol)
             target.mkdir(parents=True, exist_ok=True)
             noted = new / REVISED / folder
             files = [
@@ -118,21 +121,38 @@ def grow(
         (new / ORIGIN).write_text(fetch.origin, encoding="utf-8")
         if maker:
             (new / MADE_BY).write_text(maker, encoding="utf-8")
+    if kept:
+        kept.clear()
 
 
 def since(path: Path, fetch: Fetch) -> dict[str, pd.Timestamp]:
     """From where on each symbol's bars are worth fetching: a day, or ten bars, before the last one that is there."""
-    import pandas as pd
-
     if io.read_note(path / ORIGIN) != fetch.origin:
         return {}
-    overlap = max(pd.Timedelta(days=1), 10 * pd.Timedelta(fetch.interval))
     found: dict[str, pd.Timestamp] = {}
     for symbol in fetch.symbols:
         files = sorted((path / fetch.base / symbol_folder(symbol)).glob("*.parquet"))
         if files:
-            found[symbol] = io.read_part(files[-1], BARS)["timestamp"].max() - overlap
+            found[symbol] = io.read_part(files[-1], BARS)["timestamp"].max() - _overlap(fetch)
     return found
+
+
+def resumed(folder: Path, path: Path, fetch: Fetch, code: str) -> Fetched:
+    """What an earlier try of this fetch has left, and from where on each symbol is worth fetching.
+
+    Args:
+        folder: where such pages lie, outside of any artifact.
+        path: the folder of the bars.
+        fetch: what is asked for.
+        code: a hash of the code that asks: pages that another code has made of answers are not mixed in.
+    """
+    return Fetched.resumed(folder, f"{fetch.origin}{code}\n", fetch.symbols, since(path, fetch), _overlap(fetch))
+
+
+def _overlap(fetch: Fetch) -> pd.Timedelta:
+    import pandas as pd
+
+    return max(pd.Timedelta(days=1), 10 * pd.Timedelta(fetch.interval))
 
 
 def merged(stored: pd.DataFrame, fetched: pd.DataFrame) -> pd.DataFrame:
@@ -180,19 +200,19 @@ class _Files:
     target: Path
     notes: Path
     known: Path | None
-    spooled: list[Path]
+    tries: list[list[Path]]
 
 
 def _merge(files: _Files, until: pd.Timestamp) -> None:
     """Write one period, and what was corrected in it."""
     import pandas as pd
 
-    target, notes, known, spooled = files.target, files.notes, files.known, files.spooled
-    if known is not None and not spooled and target.stem < f"{until:%Y-%m}"[: len(target.stem)]:
+    target, notes, known, tries = files.target, files.notes, files.known, files.tries
+    if known is not None and not tries and target.stem < f"{until:%Y-%m}"[: len(target.stem)]:
         shutil.copyfile(known, target)
         return
     stored = [io.read_part(known, BARS)] if known else []
-    fetched = [pd.concat([pd.read_feather(file) for file in spooled])] if spooled else []
+    fetched = [reduce(merged, (pd.concat(map(pd.read_feather, one)) for one in tries))] if tries else []
     if stored and fetched and stored[0].equals(fetched[0]) and stored[0]["timestamp"].iloc[-1] <= until:
         shutil.copyfile(known, target)  # type: ignore[arg-type]  # what is stored has a file
         return
@@ -234,27 +254,3 @@ def _carry(before: Path | None, new: Path, folder: str) -> None:
 def _write(file: Path, table: pd.DataFrame, schema: Schema) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     io.table_bytes_to(file, table, schema)
-
-
-def _spool(pieces: Iterable[pd.DataFrame], folder: Path, *, yearly: bool) -> Mapping[str, Mapping[str, list[Path]]]:
-    """Lay fetched bars out by symbol and period, uncompressed: symbol -> period -> files in the order they came."""
-    spooled: dict[str, dict[str, list[Path]]] = defaultdict(lambda: defaultdict(list))
-    for number, piece in enumerate(pieces):
-        if piece.empty:
-            continue
-        symbol = str(piece["symbol"].iloc[0])
-        names = _periods(piece["timestamp"], yearly=yearly)
-        edges = np.flatnonzero(np.r_[True, names[1:] != names[:-1], True])
-        for count, (start, end) in enumerate(pairwise(edges.tolist())):
-            file = folder / symbol_folder(symbol) / f"{number}-{count}.feather"
-            file.parent.mkdir(parents=True, exist_ok=True)
-            piece.iloc[start:end].reset_index(drop=True).to_feather(file, compression="uncompressed")
-            spooled[symbol][str(names[start])].append(file)
-    return spooled
-
-
-def _periods(timestamps: pd.Series, *, yearly: bool) -> NDArray[np.datetime64]:
-    """The year or the month of each bar; as text 2024 or 2024-05."""
-    naive = timestamps.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy()
-    names: NDArray[np.datetime64] = naive.astype("datetime64[Y]" if yearly else "datetime64[M]")
-    return names

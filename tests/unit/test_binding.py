@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from betti import binding, catalog, io, params
-from betti.errors import BadParam, BrokenArtifact, MissingArtifact, UnknownName
+from betti.errors import BadModelInput, BadParam, BrokenArtifact, MissingArtifact, UnknownName
 from betti.features._sets import declared
 from betti.schemas import BARS, LABELS
 from betti.training.demands import MissingHeads, MissingInputs
@@ -140,6 +140,42 @@ def test_a_run_that_lacks_what_its_model_needs_is_refused_before_anything_is_wri
     with pytest.raises(kind, match=said):
         binding.run(root, "train", "one")
     assert not (root / "data").exists()
+
+
+@pytest.mark.parametrize(
+    ("changed", "kind", "said"),
+    [
+        ({"config": {"seed": 3}}, BadParam, r"runs\.one\.config\.seed = 3: set the run's own `seed`"),
+        ({"config": {"classes": 3}}, BadParam, r"runs\.one\.config\.classes = 3: leave it out: the target says"),
+        ({"config": {"precision": "fp16", "device": "cpu"}}, BadModelInput, "precision = 'fp16' on the CPU"),
+        ({"config": {"lstm_hidden_size": 1000}}, BadModelInput, "lstm_hidden_size = 1000. A multiple of 32"),
+        ({"config": {"compile": True, "devices": 2}}, BadModelInput, "compile with devices = 2"),
+        (
+            {
+                "model": "voting",
+                "set": "part",
+                "target": "direction_5",
+                "config": {"members": {"lstm": {"config": {"precision": "fp16", "device": "cpu"}}}},
+            },
+            BadModelInput,
+            "precision = 'fp16' on the CPU",
+        ),
+    ],
+)
+def test_a_model_that_cannot_be_trained_here_is_refused_before_anything_is_written(root, changed, kind, said):
+    several(root, **changed)
+    with pytest.raises(kind, match=said):
+        binding.run(root, "train", "one")
+    assert not (root / "data").exists()
+
+
+def test_a_gpu_that_is_not_there_is_refused_before_anything_is_written(root):
+    torch = pytest.importorskip("torch")
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU here")
+    several(root, config={"device": "cuda"})
+    with pytest.raises(BadModelInput, match="torch sees no GPU"):
+        binding.check(params.load(root), catalog.stage("train"), "one", root)
 
 
 @pytest.mark.parametrize(

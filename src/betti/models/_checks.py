@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from betti.errors import BadModelInput
-from betti.models._config import merged, ranges
+from betti.models._config import configured, ranges
 from betti.models._protocol import Answers
 from betti.windows import NamedInputs, Rows, Windows
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from betti.models._protocol import BaseModel, Inputs, Labels, Single
+    from betti.models._protocol import BaseModel, Inputs, Labels, Single, Spans
 
     Allowed = tuple[float, float] | tuple[str, ...]
     Bounds = Mapping[str, Allowed]
@@ -54,11 +54,12 @@ class Learnt:
     Attributes:
         y: (n,) int64 classes.
         weights: (n,) positive with mean 1, so that regularisation means the same with and without weights.
-        kept: (given,) which of the rows given are here: a model that splits again takes its `spans` by it.
+        kept: (given,) which of the rows given are here.
         y_val: (m,) classes of the validation rows, or None.
         classes: how many classes there are, some of which may be missing here.
         heads: label column -> (n,) float64, NaN where the label does not say; empty for a model without other heads.
         heads_val: the same of the validation rows.
+        spans: (start, end) of each row, int64 nanoseconds since 1970; None where none are given.
     """
 
     y: Classes
@@ -68,6 +69,7 @@ class Learnt:
     classes: int
     heads: Heads = field(default_factory=dict)
     heads_val: Heads = field(default_factory=dict)
+    spans: Spans | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,22 +98,6 @@ class NamedTraining(Learnt):
     X_val: NamedInputs | None
 
 
-# Knobs -------------------------------------------------------------------------------------------------------------
-
-
-def configured(model: BaseModel, given: Mapping[str, Any] | None, bounds: Bounds) -> dict[str, Any]:
-    """The model's knobs with the given ones in their place, all inside their ranges.
-
-    Raises:
-        UnknownName: a knob the model does not have.
-        BadModelInput: a value of another type or outside its range.
-    """
-    name = type(model).__name__
-    config = merged(name, model.get_default_config(), {**model.config, **(given or {})})
-    ranges(name, config, bounds)
-    return config
-
-
 # Training data -----------------------------------------------------------------------------------------------------
 
 
@@ -123,6 +109,7 @@ def training(
     y_val: Labels | None,
     sample_weights: Floats | None,
     classes: int,
+    spans: Spans | None = None,
 ) -> Training:
     """Check everything that the `fit` of a model of one input is given; `classes` = 0 counts them in the labels.
 
@@ -130,15 +117,16 @@ def training(
     the rows in a leaf, random draws and batches follow the number of rows.
 
     Raises:
-        BadModelInput: NaN or infinity, shapes that do not fit, labels out of range, one class, no rows, bad weights;
-            several inputs; other heads than the model's.
+        BadModelInput: what are no numbers, NaN or infinity, shapes that do not fit, labels out of range, one class, no
+            rows, bad weights, bad spans; several inputs; other heads than the model's.
     """
     name, X = type(model).__name__, _single(model, X_train)
     unseen = _unseen(name, X_val, y_val)
     checked = None if unseen is None else _single(model, unseen)
     if checked is not None:
         _same_shape(name, "", checked.shape[1:], X.shape[1:])
-    learnt = _learnt(model, (y_train, len(X)), (y_val, 0 if checked is None else len(checked)), sample_weights, classes)
+    rows = 0 if checked is None else len(checked)
+    learnt = _learnt(model, (y_train, len(X)), (y_val, rows), sample_weights, classes, spans)
     kept = X if learnt.kept.all() else _only(X, learnt.kept)
     return Training(X=kept, X_val=checked, **vars(learnt))
 
@@ -151,6 +139,7 @@ def named_training(
     y_val: Labels | None,
     sample_weights: Floats | None,
     classes: int,
+    spans: Spans | None = None,
 ) -> NamedTraining:
     """What `training` does, for a model that names several inputs.
 
@@ -169,7 +158,8 @@ def named_training(
     if checked is not None:
         for own, part in checked.items():
             _same_shape(name, f"input '{own}': ", part.shape[1:], X[own].shape[1:])
-    learnt = _learnt(model, (y_train, X.rows), (y_val, checked.rows if checked else 0), sample_weights, classes)
+    rows = checked.rows if checked else 0
+    learnt = _learnt(model, (y_train, X.rows), (y_val, rows), sample_weights, classes, spans)
     return NamedTraining(X=X if learnt.kept.all() else X.take(learnt.kept), X_val=checked, **vars(learnt))
 
 
@@ -187,7 +177,7 @@ def _single(model: BaseModel, X: Inputs) -> Single:
     name = type(model).__name__
     if isinstance(X, NamedInputs):
         raise BadModelInput(name, f"given the inputs {', '.join(X)}", "It takes one: an array or Windows")
-    one = _windows(X) if isinstance(X, Windows) else _array(X)
+    one = _windows(name, "inputs", X) if isinstance(X, Windows) else _array(name, "inputs", X)
     _refuse(name, "inputs", one, model.requires_sequences)
     return one
 
@@ -199,25 +189,33 @@ def _named(model: BaseModel, X: Inputs) -> NamedInputs:
     if not isinstance(X, NamedInputs) or given != set(wanted):
         found = f"given the inputs {', '.join(sorted(given))}" if given else "given one input without a name"
         raise BadModelInput(name, found, f"It takes NamedInputs of {', '.join(wanted)}")
-    parts = {own: _floats(X[own]) for own in wanted}
+    parts = {own: _floats(name, f"input '{own}'", X[own]) for own in wanted}
     for own, spec in wanted.items():
         _refuse(name, f"input '{own}'", parts[own], spec.length is not None)
     return NamedInputs(parts)
 
 
-def _floats(X: Part) -> Part:
+def _floats(model: str, what: str, X: Part) -> Part:
     if isinstance(X, Rows):
-        return X if X.values.dtype == np.float32 else Rows(X.values.astype("float32"), X.at)
-    return _windows(X) if isinstance(X, Windows) else _array(X)
+        return X if X.values.dtype == np.float32 else Rows(_array(model, what, X.values), X.at)
+    return _windows(model, what, X) if isinstance(X, Windows) else _array(model, what, X)
 
 
-def _windows(X: Windows) -> Windows:
-    return X if X.values.dtype == np.float32 else Windows(X.values.astype("float32"), X.ends, X.length)
+def _windows(model: str, what: str, X: Windows) -> Windows:
+    return X if X.values.dtype == np.float32 else Windows(_array(model, what, X.values), X.ends, X.length)
 
 
-def _array(X: NDArray[np.float32]) -> NDArray[np.float32]:
-    whole: NDArray[np.float32] = np.ascontiguousarray(X, dtype="float32")
+def _array(model: str, what: str, X: NDArray[Any]) -> NDArray[np.float32]:
+    whole: NDArray[np.float32] = np.ascontiguousarray(_numbers(model, what, X), dtype="float32")
     return whole
+
+
+def _numbers(model: str, what: str, values: Any) -> NDArray[Any]:
+    """An array of numbers; text that reads like a number is none."""
+    found = np.asarray(values)
+    if found.dtype.kind not in "fiub":
+        raise BadModelInput(model, f"{what} of type {found.dtype}", "Give an array of numbers")
+    return found
 
 
 def _refuse(model: str, what: str, X: Part, sequences: bool) -> None:
@@ -259,22 +257,25 @@ def _learnt(
     valid: tuple[Labels | None, int],
     sample_weights: Floats | None,
     classes: int,
+    spans: Spans | None,
 ) -> Learnt:
-    """Labels, each with the number of rows it must have, and weights; rows of weight 0 are left out."""
+    """Labels, each with the number of rows it must have, weights and spans; rows of weight 0 are left out."""
     name = type(model).__name__
     y, heads = _answers(model, "y_train", *train)
     known = classes or max(int(y.max()) + 1, 2)
     _in_range(name, "y_train", y, known)
     weights = _weights(name, sample_weights, len(y))
+    checked = None if spans is None else _spans(name, spans, len(y))
     kept = weights > 0
     if not kept.all():
         y, weights = y[kept], _mean_one(weights[kept])
         heads = {own: values[kept] for own, values in heads.items()}
+        checked = None if checked is None else (checked[0][kept], checked[1][kept])
     if len(np.unique(y)) < 2:
         raise BadModelInput(
             name, f"all {len(y)} training labels are class {y[0]}", "Use more rows, or folds in which two classes occur"
         )
-    shared = Learnt(y=y, weights=weights, kept=kept, y_val=None, classes=known, heads=heads)
+    shared = Learnt(y=y, weights=weights, kept=kept, y_val=None, classes=known, heads=heads, spans=checked)
     given, rows = valid
     if given is None:
         return shared
@@ -294,7 +295,7 @@ def _answers(model: BaseModel, what: str, given: Labels, rows: int) -> tuple[Cla
     if set(given.heads) != set(wanted):
         found = f"{what} holds the heads {', '.join(sorted(given.heads)) or 'none'}"
         raise BadModelInput(name, found, f"It learns {', '.join(wanted)}")
-    heads = {own: np.asarray(given.heads[own], dtype="float64") for own in wanted}
+    heads = {own: _numbers(name, f"head '{own}' of {what}", given.heads[own]).astype("float64") for own in wanted}
     for own, values in heads.items():
         if values.shape != (rows,) or np.isinf(values).any():
             found = f"head '{own}' of {what} has shape {values.shape} for {rows} rows, or infinite values"
@@ -321,12 +322,23 @@ def _in_range(model: str, what: str, y: Classes, classes: int) -> None:
 def _weights(model: str, weights: Floats | None, rows: int) -> Floats:
     if weights is None:
         return np.ones(rows)
-    found = np.asarray(weights, dtype="float64")
+    found = _numbers(model, "weights", weights).astype("float64")
     if found.shape != (rows,):
         raise BadModelInput(model, f"weights have shape {found.shape} for {rows} rows", "Give one weight per row")
     if not np.isfinite(found).all() or (found < 0).any() or not found.sum() > 0:
         raise BadModelInput(model, "weights are negative, not finite or all zero", "Give non-negative numbers")
     return _mean_one(found)
+
+
+def _spans(model: str, spans: Spans, rows: int) -> Spans:
+    found = tuple(np.asarray(one) for one in spans)
+    if [(one.shape, one.dtype.kind) for one in found] != [((rows,), "i")] * 2:
+        told = " and ".join(f"{one.dtype} of shape {one.shape}" for one in found) or "nothing"
+        raise BadModelInput(model, f"spans are {told} for {rows} rows", "Give a start and an end per row, in int64")
+    start, end = (one.astype("int64") for one in found)
+    if (end < start).any():
+        raise BadModelInput(model, f"{(end < start).sum()} spans end before they start", "Give (start, end)")
+    return start, end
 
 
 def _mean_one(weights: Floats) -> Floats:

@@ -1,21 +1,63 @@
-"""Merge a model's configuration with its defaults, and say which knob is wrong.
+"""Merge a model's configuration with its defaults, given or read from its file, and say which knob is wrong.
 
 What does not belong here: data (`_checks.py`), and the ranges themselves, which stand beside each model's knobs.
 """
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
-from betti.errors import BadModelInput, UnknownName
+from betti.errors import BadModelInput, BadParam, BrokenArtifact, UnknownName
+from betti.models._files import FACTS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
     from betti.models._checks import Allowed, Bounds
+    from betti.models._protocol import BaseModel
 
-__all__ = ["merged", "ranges"]
+__all__ = ["RUN", "configured", "merged", "ranges", "refuse_owned", "restored", "sizes", "stored", "whole"]
+
+# What a run of params.yaml says itself, and what to do where its model's configuration says it again.
+RUN = {
+    "seed": "set the run's own `seed`",
+    "classes": "leave it out: the target says how many there are",
+}
+# Ranges of the knobs that every model has. Libraries take seeds of 31 bits.
+EVERY: Bounds = {"seed": (0, 2**31 - 1), "classes": (0, 1e4)}
+
+
+def configured(model: BaseModel, given: Mapping[str, Any] | None, bounds: Bounds) -> dict[str, Any]:
+    """The model's knobs with the given ones in their place, all inside their ranges.
+
+    Raises:
+        UnknownName: a knob the model does not have.
+        BadModelInput: a value of another type or outside its range.
+    """
+    name = type(model).__name__
+    config = merged(name, model.get_default_config(), {**model.config, **(given or {})})
+    ranges(name, config, bounds)
+    return config
+
+
+def refuse_owned(block: str, config: Mapping[str, Any], owned: Mapping[str, str], file: str = "params.yaml") -> None:
+    """Refuse knobs of a model that are set elsewhere: they would be overwritten, or what is recorded would be wrong.
+
+    Args:
+        block: where the configuration stands, such as "runs.NAME.config".
+        config: the knobs that are given.
+        owned: knob -> what to do instead.
+        file: what holds the block.
+
+    Raises:
+        BadParam: the first of them that is given.
+    """
+    for name, remedy in owned.items():
+        if name in config:
+            raise BadParam(f"{block}.{name}", config[name], remedy, file)
 
 
 def merged(model: str, defaults: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
@@ -64,9 +106,10 @@ def ranges(model: str, config: Mapping[str, Any], bounds: Bounds) -> None:
     for knob, value in config.items():
         if value is None or (isinstance(value, float) and not isfinite(value)):
             raise BadModelInput(model, f"{knob} = {value!r}", "Give it a finite value, or leave it out")
-    for knob in [name for name in bounds if name in config]:  # an optional knob need not be there
-        if not _allows(bounds[knob], config[knob]):
-            raise BadModelInput(model, f"{knob} = {config[knob]!r}", f"It takes {_told(bounds[knob])}")
+    allowed = {**EVERY, **bounds}
+    for knob in [name for name in allowed if name in config]:  # an optional knob need not be there
+        if not _allows(allowed[knob], config[knob]):
+            raise BadModelInput(model, f"{knob} = {config[knob]!r}", f"It takes {_told(allowed[knob])}")
 
 
 def _allows(allowed: Allowed, value: Any) -> bool:
@@ -81,3 +124,65 @@ def _told(allowed: Allowed) -> str:
     if all(isinstance(bound, str) for bound in allowed):
         return " or ".join(str(name) for name in allowed)
     return f"a value from {allowed[0]:g} to {allowed[-1]:g}"
+
+
+# Read from a file ----------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def stored(folder: Path) -> Iterator[None]:
+    """Inside, what does not fit a model is said of the `model.json` that it was read from.
+
+    Raises:
+        BrokenArtifact: in the place of `BadModelInput` and `UnknownName`.
+    """
+    try:
+        yield
+    except (BadModelInput, UnknownName) as cause:
+        raise BrokenArtifact(folder / FACTS, f"does not fit: {cause}") from cause
+
+
+def restored(model: BaseModel, facts: Mapping[str, Any], bounds: Bounds) -> dict[str, Any]:
+    """The configuration in a model's `model.json`, checked like one that is given.
+
+    A knob that is younger than the file has its default; `seed` and `classes` are as old as models are.
+
+    Args:
+        model: it has these knobs.
+        facts: `config`, and `classes` as they were in `fit`.
+        bounds: the knobs' ranges.
+
+    Raises:
+        BadModelInput, UnknownName: no configuration of this model, or no number of classes that goes with it.
+    """
+    name, given = type(model).__name__, facts["config"]
+    if not isinstance(given, dict) or not set(EVERY) <= set(given):
+        raise BadModelInput(name, f"config = {given!r}", f"It holds every knob, {' and '.join(EVERY)} among them")
+    found = merged(name, model.get_default_config(), given)
+    ranges(name, found, bounds)
+    classes = whole(name, "classes", facts["classes"], 2)
+    if found["classes"] not in (0, classes):
+        raise BadModelInput(name, f"classes = {classes}, and {found['classes']} in its config", "They are one number")
+    return found
+
+
+def sizes(model: str, what: str, found: Any, count: int) -> tuple[int, ...]:
+    """A stored shape of so many sizes, each 1 at least.
+
+    Raises:
+        BadModelInput: it is none.
+    """
+    if not isinstance(found, list) or len(found) != count:
+        raise BadModelInput(model, f"{what} = {found!r}", f"It takes a list of {count}")
+    return tuple(whole(model, what, size, 1) for size in found)
+
+
+def whole(model: str, what: str, found: Any, least: int) -> int:
+    """A stored whole number.
+
+    Raises:
+        BadModelInput: it is none, or smaller than `least`.
+    """
+    if not isinstance(found, int) or isinstance(found, bool) or found < least:
+        raise BadModelInput(model, f"{what} = {found!r}", f"It takes a whole number from {least}")
+    return found

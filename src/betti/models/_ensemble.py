@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from betti.errors import BadModelInput
-from betti.models import _checks, _files
+from betti.errors import BadModelInput, BrokenArtifact
+from betti.models import _checks, _config, _files
 from betti.models._members import Fitted, Part, Spec, learn, longest, read, specs, taken
 from betti.models._protocol import BaseModel, PredictionOutput, TrainingMetrics
 from betti.models._tabular import scored
@@ -150,9 +150,8 @@ class Ensemble(BaseModel):
             raise BadModelInput(type(self).__name__, "members given to `fit`", "Name them when the model is made")
         self.config = _checks.configured(self, config, self.RANGES)
         self._check()
-        data = _checks.training(self, X_train, y_train, X_val, y_val, sample_weights, self.config["classes"])
-        kept = None if spans is None else (spans[0][data.kept], spans[1][data.kept])
-        part = Part(data.X, data.y, data.weights, kept, data.classes, data.X_val, data.y_val)
+        data = _checks.training(self, X_train, y_train, X_val, y_val, sample_weights, self.config["classes"], spans)
+        part = Part(data.X, data.y, data.weights, data.spans, data.classes, data.X_val, data.y_val)
         if self._length is not None and data.X.shape[1] < self._length:
             found = f"sequences of length {data.X.shape[1]}"
             raise BadModelInput(type(self).__name__, found, f"A member takes {self._length}")
@@ -204,12 +203,27 @@ class Ensemble(BaseModel):
             self._known.meta.save(path / META)
 
     def load(self, path: Path) -> None:
-        """Read what `save` wrote."""
+        """Read what `save` wrote.
+
+        Raises:
+            MissingFile, BrokenArtifact: files that are not there, or not what they should be.
+        """
         facts = _files.read_facts(path, self._name(), ("config", "classes", "shape"))
-        self.config = facts["config"]
+        name, given, classes = type(self).__name__, facts["config"], facts["classes"]
+        with _config.stored(path):
+            if isinstance(given, dict):  # else refused below; the knobs depend on the members
+                self._length = longest(specs(name, "members", given.get("members"), 0))
+            self.config = _config.restored(self, facts, self.RANGES)
+            self._check()
+            shape = _config.sizes(name, "shape", facts["shape"], 2 if self.requires_sequences else 1)
         self._length = self.config.get("length")
         members = tuple(read(one, path / "members" / one.name) for one in self._members())
-        self._known = _Known(members, self._read_meta(path / META), facts["classes"], tuple(facts["shape"]))
+        meta = self._read_meta(path / META)
+        for one in members if meta is None else (*members, meta):
+            if one.model.config["classes"] != classes:
+                found = f"says {classes} classes, and '{one.name}' has {one.model.config['classes']}"
+                raise BrokenArtifact(path / _files.FACTS, found)
+        self._known = _Known(members, meta, classes, shape)
 
     def _read_meta(self, folder: Path) -> Fitted | None:  # noqa: ARG002  # `Stacked` has one
         return None

@@ -42,6 +42,15 @@ class Linear:
         found[:, self.seen] = softmax(X @ self.coefficients.T + self.intercepts)
         return found
 
+    def fault(self, features: int, classes: int) -> str:
+        """What is wrong with arrays from a file, or nothing."""
+        rows = len(self.seen)
+        if self.coefficients.shape != (rows, features) or self.intercepts.shape != (rows,):
+            return "has arrays of lengths that do not fit"
+        if self.seen.dtype != np.int64 or not rows or self.seen.min() < 0 or self.seen.max() >= classes:
+            return "names a class that is not there"
+        return ""
+
     def arrays(self) -> dict[str, NDArray[np.generic]]:
         """What is stored of it, by name."""
         return {name: getattr(self, name) for name in ARRAYS}

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from betti.errors import BadModelInput, BrokenArtifact
 from betti.models import ModelRegistry
+from betti.training.device import refuse_absent, resolve
 from betti.training.scaling import Scaler, fit_scaler
 from betti.windows import Windows
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Rows = NDArray[np.int64] | slice
 
-__all__ = ["Fitted", "Part", "Spec", "learn", "longest", "read", "specs", "taken"]
+__all__ = ["Fitted", "Part", "Spec", "learn", "longest", "read", "specs", "taken", "trainable_here"]
 
 # A member's name is its folder's.
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
@@ -63,7 +64,7 @@ class Spec:
         return ModelRegistry.create(self.model, {"seed": self.seed, **self.config, **(fixed or {}), "classes": classes})
 
 
-def specs(owner: str, knob: str, members: Mapping[str, Any], seed: int) -> tuple[Spec, ...]:
+def specs(owner: str, knob: str, members: Any, seed: int) -> tuple[Spec, ...]:
     """The members that a knob names, in the order of their names, each made once to see that it can be.
 
     Their order is that of their names because what combines them goes by it, and a file may tell them in any order.
@@ -107,6 +108,24 @@ def longest(members: tuple[Spec, ...]) -> int | None:
     """Rows in the longest window that a member takes; None where all take single rows."""
     made = [member.create() for member in members]
     return max((int(model.config["length"]) for model in made if model.requires_sequences), default=None)
+
+
+def trainable_here(model: BaseModel) -> None:
+    """Refuse a model that needs a device which this machine does not have, or that has a member which does.
+
+    Not when it is made: a model that was trained on a GPU still answers where there is none.
+
+    Raises:
+        BadModelInput: a device, a precision or a number of devices that is not to be had here.
+    """
+    config = model.config
+    if "device" in config:
+        refuse_absent(resolve(config["device"]), config.get("precision", "32"), config.get("devices", 1))
+    for knob, block in (("members", config.get("members")), ("meta", config.get("meta"))):
+        if block is not None:
+            named = block if knob == "members" else {knob: block}
+            for one in specs(type(model).__name__, knob, named, config["seed"]):
+                trainable_here(one.create())
 
 
 # Fitting and answering ---------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 import numpy as np
 
 from betti.errors import BrokenArtifact, MissingFile
-from betti.models import _checks, _files, _weights
+from betti.models import _checks, _config, _files, _weights
 from betti.models._protocol import BaseModel, PredictionOutput, TrainingMetrics
 from betti.training.scores import Course, Scores, scores, training_metrics
 
@@ -139,7 +139,12 @@ class Tabular(BaseModel, Generic[State]):
 
     @abstractmethod
     def _read(self, path: Path, facts: Mapping[str, Any]) -> State:
-        """What `_write` wrote; `facts` holds `features`, `classes` and those named in `OWN`."""
+        """What `_write` wrote; `facts` holds `features`, `classes` and those named in `OWN`.
+
+        Raises:
+            MissingFile, BrokenArtifact: files that are not there, or not what they should be.
+            BadModelInput: a fact of its own that is none.
+        """
 
     def _importance(self, state: State, features: int) -> Floats | None:  # noqa: ARG002  # models use it
         """(features,) importance, or None."""
@@ -160,8 +165,8 @@ class Tabular(BaseModel, Generic[State]):
         """Train; the protocol says how. Training scores are those of at most 5,000 rows, evenly spaced."""
         began = time.perf_counter()
         self.config = _checks.configured(self, config, self.RANGES)
-        data = _checks.training(self, X_train, y_train, X_val, y_val, sample_weights, self.config["classes"])
-        lesson = self._lesson(data, spans)
+        data = _checks.training(self, X_train, y_train, X_val, y_val, sample_weights, self.config["classes"], spans)
+        lesson = self._lesson(data)
         state, course = self._learn(lesson)
         self._known = _Known(state, lesson.X.shape[1], lesson.classes)
         every = scored(len(lesson.y))
@@ -171,7 +176,7 @@ class Tabular(BaseModel, Generic[State]):
             valid = self._scores(lesson.X_val, lesson.y_val, None)
         return training_metrics(train, valid, course, time.perf_counter() - began)
 
-    def _lesson(self, data: Training, spans: Spans | None) -> Lesson:
+    def _lesson(self, data: Training) -> Lesson:
         weights = _weights.row_weights(data, self.config.get("class_weight"))
         return Lesson(
             X=np.asarray(data.X),
@@ -181,7 +186,7 @@ class Tabular(BaseModel, Generic[State]):
             y_val=data.y_val,
             weights_val=weights.valid,
             classes=data.classes,
-            spans=None if spans is None else (spans[0][data.kept], spans[1][data.kept]),
+            spans=data.spans,
         )
 
     def _scores(self, X: NDArray[np.float32], y: NDArray[np.int64], weights: Floats | None) -> Scores:
@@ -204,10 +209,16 @@ class Tabular(BaseModel, Generic[State]):
         _files.write_facts(path, self._name(), facts | self._write(self._known.state, path))
 
     def load(self, path: Path) -> None:
-        """Read what `save` wrote."""
+        """Read what `save` wrote.
+
+        Raises:
+            MissingFile, BrokenArtifact: files that are not there, or not what they should be.
+        """
         facts = _files.read_facts(path, self._name(), ("config", "classes", "features", *self.OWN))
-        self.config = facts["config"]
-        self._known = _Known(self._read(path, facts), facts["features"], facts["classes"])
+        with _config.stored(path):
+            self.config = _config.restored(self, facts, self.RANGES)
+            features = _config.whole(type(self).__name__, "features", facts["features"], 1)
+            self._known = _Known(self._read(path, facts), features, facts["classes"])
 
     def get_feature_importance(self) -> dict[str, float] | None:
         """Importance by feature position; the model's file says which kind."""

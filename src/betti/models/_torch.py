@@ -31,8 +31,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import torch
 
-from betti.errors import BrokenArtifact
-from betti.models import _checks, _files, _weights
+from betti.errors import BadModelInput, BrokenArtifact
+from betti.models import _checks, _config, _files, _weights
 from betti.models._protocol import BaseModel, PredictionOutput, TrainingMetrics
 from betti.nn import losses
 from betti.training import loop
@@ -92,11 +92,15 @@ CLASSIFICATION: Mapping[str, Any] = {
 BOUNDS: Bounds = {
     "epochs": (1, 1e6),
     "patience": (1, 1e6),
+    "min_delta": (0, 100),
     "batch_size": (2, 1e7),
     "accumulate": (1, 1e6),
     "learning_rate": (1e-9, 10),
+    "weight_decay": (0, 10),
     "clip": (1e-9, 1e9),
     "schedule": SCHEDULES,
+    "schedule_epochs": (0, 1e6),
+    "warmup_epochs": (0, 1e6),
     "plateau_factor": (0.01, 0.99),
     "plateau_patience": (0, 1e6),
     "checkpoints": (0, 100),
@@ -158,7 +162,7 @@ class TorchModel(BaseModel):
         _checks.ranges(type(self).__name__, self.config, self.BOUNDS)
         self._fitted: _Fitted | None = None
         # Refuse here what `fit` would refuse.
-        Settings.of(self.config)
+        self._settings()
         self.loss()
 
     # What a model says of itself
@@ -181,6 +185,22 @@ class TorchModel(BaseModel):
     def get_default_config(self) -> dict[str, Any]:
         """The model's own knobs beside those of the loop."""
         return {**TRAINING, **self.KNOBS}
+
+    def _settings(self) -> Settings:
+        """The loop's knobs.
+
+        A warm-up of the default length may be longer than a training of few epochs, and a single epoch, which is a look
+        at a model, is never long enough for one: the loop warns of both.
+
+        Raises:
+            BadModelInput: knobs that do not go together; a warm-up of another length than the default that does not end
+                in time.
+        """
+        found, usual = Settings.of(self.config), self.get_default_config()["warmup_epochs"]
+        if found.rate_reached or found.course == 1 or found.warmup_epochs == usual:
+            return found
+        told = f"warmup_epochs = {found.warmup_epochs} of {found.course} epochs"
+        raise BadModelInput(type(self).__name__, told, "The learning rate would never reach its value: give it fewer")
 
     @abstractmethod
     def network(self, shape: Shape) -> nn.Module:
@@ -228,7 +248,7 @@ class TorchModel(BaseModel):
         y_val: Labels | None,
         sample_weights: NDArray[np.float64] | None = None,
         config: Mapping[str, Any] | None = None,
-        spans: Spans | None = None,  # noqa: ARG002  # it does not split again
+        spans: Spans | None = None,
     ) -> TrainingMetrics:
         """Train; without validation rows for exactly `epochs` epochs.
 
@@ -241,12 +261,12 @@ class TorchModel(BaseModel):
         self._fitted = None
         device = resolve(self.config["device"])
         check = _checks.named_training if self.inputs else _checks.training
-        data = check(self, X_train, y_train, X_val, y_val, sample_weights, self.config["classes"])
+        data = check(self, X_train, y_train, X_val, y_val, sample_weights, self.config["classes"], spans)
         shape = _shape(data)
         if not self.inputs and "length" in self.config:
             # The windows that came are what was trained on, whatever was configured to cut them.
             self.config["length"] = shape.length
-        outcome = loop.train(self._problem(data, shape), Settings.of(self.config), device)
+        outcome = loop.train(self._problem(data, shape), self._settings(), device)
         self._fitted = _Fitted(outcome.network, shape, outcome.checkpoints)
         course = Course(outcome.epochs, outcome.best_epoch, outcome.early_stopped, outcome.history)
         train, valid = scores(data.y, self._answered(data.X).class_probabilities, data.weights), None
@@ -307,17 +327,41 @@ class TorchModel(BaseModel):
         _files.write_arrays(path / NETWORK, weights)
 
     def load(self, path: Path) -> None:
-        """Read what `save` wrote."""
+        """Read what `save` wrote.
+
+        Raises:
+            MissingFile, BrokenArtifact: files that are not there, or not what they should be.
+        """
         facts = _files.read_facts(path, self.NAME, ("config", "inputs", "classes", "checkpoints"))
         arrays = _files.read_arrays(path / NETWORK)
-        self.config = facts["config"]
-        shape = Shape({name: tuple(one) for name, one in facts["inputs"].items()}, facts["classes"])
-        network = self.network(shape)
+        with _config.stored(path):
+            self.config = _config.restored(self, facts, self.BOUNDS)
+            shape = self._stored_shape(facts)
+            network = self.network(shape)
         try:
             network.load_state_dict({name: torch.from_numpy(value) for name, value in arrays.items()})
         except RuntimeError as cause:
             raise BrokenArtifact(path / NETWORK, f"does not fit its model.json: {cause}") from cause
-        self._fitted = _Fitted(network.eval(), shape, read_checkpoints(path, facts["checkpoints"]))
+        try:
+            checkpoints = read_checkpoints(path, facts["checkpoints"])
+        except (TypeError, KeyError, ValueError) as cause:
+            raise BrokenArtifact(path / _files.FACTS, f"has checkpoints = {facts['checkpoints']!r}") from cause
+        self._fitted = _Fitted(network.eval(), shape, checkpoints)
+
+    def _stored_shape(self, facts: Mapping[str, Any]) -> Shape:
+        """The inputs that the model was fitted on.
+
+        Raises:
+            BadModelInput: they are not its inputs.
+        """
+        name, told = type(self).__name__, facts["inputs"]
+        counts = {own: 1 if one.length is None else 2 for own, one in self.inputs.items()}
+        counts = counts or {ONE: 2 if self.requires_sequences else 1}
+        if not isinstance(told, dict) or set(told) != set(counts):
+            raise BadModelInput(name, f"inputs = {told!r}", f"It takes {', '.join(counts)}")
+        return Shape(
+            {own: _config.sizes(name, f"inputs.{own}", told[own], counts[own]) for own in told}, facts["classes"]
+        )
 
 
 class TorchClassifier(TorchModel):

@@ -5,6 +5,7 @@ For the target `trigger`. The network stands in `betti.networks.film`; its knobs
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
@@ -104,6 +105,14 @@ class Film(_torch.TorchModel):
         "without complexity": {"mute": "complexity"},
     }
 
+    def __init__(self, config: Mapping[str, Any] | None = None) -> None:
+        super().__init__(config)
+        self._sizes()  # refuses here what `fit` would refuse
+
+    def _sizes(self) -> FiLMModelConfig:
+        """The network's sizes, but for those of its inputs."""
+        return FiLMModelConfig(**{name: self.config[name] for name in SIZES})
+
     @property
     def inputs(self) -> Mapping[str, InputSpec]:
         """Windows of bars; the decision row's topology and complexity.
@@ -130,8 +139,8 @@ class Film(_torch.TorchModel):
         if shape.classes != 2:
             raise BadModelInput(self.NAME, f"{shape.classes} classes", "It takes the target `trigger`, which has two")
         length, columns = shape.inputs["bars"]
-        sizes = FiLMModelConfig(
-            **{name: self.config[name] for name in SIZES},
+        sizes = replace(
+            self._sizes(),
             # Which of the columns are prices, volumes or indicators makes no difference to the network.
             ohlcv_features=columns,
             volume_features=0,

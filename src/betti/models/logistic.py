@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from betti.errors import BrokenArtifact
 from betti.models import ModelRegistry, _files, _weights
 from betti.models._linear import ARRAYS, Linear, fit_linear
 from betti.models._search import Real
@@ -64,8 +65,17 @@ class Logistic(Tabular[Linear]):
         _files.write_arrays(path / COEFFICIENTS, state.arrays())
         return {}
 
-    def _read(self, path: Path, facts: Mapping[str, Any]) -> Linear:  # noqa: ARG002  # arrays say it all
-        return Linear(**named_arrays(path / COEFFICIENTS, ARRAYS))
+    def _read(self, path: Path, facts: Mapping[str, Any]) -> Linear:
+        """The coefficients.
+
+        Raises:
+            BrokenArtifact: they are of other columns or classes than `model.json` says.
+        """
+        found = Linear(**named_arrays(path / COEFFICIENTS, ARRAYS))
+        fault = found.fault(facts["features"], facts["classes"])
+        if fault:
+            raise BrokenArtifact(path / COEFFICIENTS, fault)
+        return found
 
     def _importance(self, state: Linear, features: int) -> NDArray[np.float64]:  # noqa: ARG002  # one per column
         """Mean absolute coefficient over the classes; columns come scaled, so that it is one per deviation."""

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from betti.errors import BrokenArtifact
-from betti.models import ModelRegistry, _files, _weights
+from betti.errors import BadModelInput, BrokenArtifact
+from betti.models import ModelRegistry, _config, _files, _weights
 from betti.models._search import Real, Whole
 from betti.models._tabular import Lesson, Tabular, named_arrays
 from betti.training.scores import Course
@@ -163,9 +163,15 @@ class RandomForest(Tabular[Forest]):
 
         Raises:
             BrokenArtifact: it names nodes, columns or classes that are not there.
+            BadModelInput: a depth or classes that are none.
         """
+        name, seen = type(self).__name__, facts["seen"]
+        if not isinstance(seen, list):
+            raise BadModelInput(name, f"seen = {seen!r}", "It takes a list of classes")
+        labels = tuple(_config.whole(name, "seen", label, 0) for label in seen)
+        depth = _config.whole(name, "depth", facts["depth"], 0)
         arrays = named_arrays(path / FOREST, ARRAYS)
-        forest = Forest(**arrays, depth=int(facts["depth"]), seen=tuple(facts["seen"]))
+        forest = Forest(**arrays, depth=depth, seen=labels)
         fault = forest.fault(facts["features"], facts["classes"])
         if fault:
             raise BrokenArtifact(path / FOREST, fault)

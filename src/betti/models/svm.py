@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from betti.errors import BadModelInput, BrokenArtifact
-from betti.models import ModelRegistry, _files, _weights
+from betti.models import ModelRegistry, _config, _files, _weights
 from betti.models._linear import ARRAYS as LINEAR
 from betti.models._linear import Linear, fit_linear
 from betti.models._search import Real
@@ -205,15 +205,21 @@ class SupportVectors(Tabular[Calibrated]):
 
         Raises:
             BrokenArtifact: arrays whose shapes do not fit.
+            BadModelInput: a gamma or a number of rows that is none.
         """
+        name, gamma = type(self).__name__, facts["gamma"]
+        if not isinstance(gamma, int | float) or isinstance(gamma, bool) or not 0 < gamma < float("inf"):
+            raise BadModelInput(name, f"gamma = {gamma!r}", "It takes a number above 0")
+        learnt_from = _config.whole(name, "rows", facts["rows"], 1)
         regression = {name: f"calibration_{name}" for name in LINEAR}
         arrays = named_arrays(path / MACHINE, (*VECTORS, *regression.values(), "importance"))
-        machine = Machine(**{name: arrays[name] for name in VECTORS}, gamma=float(facts["gamma"]))
+        machine = Machine(**{name: arrays[name] for name in VECTORS}, gamma=float(gamma))
         calibration = Linear(**{name: arrays[stored] for name, stored in regression.items()})
-        pairs = len(machine.intercepts)
-        if machine.coefficients.shape != (len(machine.vectors), pairs) or calibration.coefficients.shape[1] != pairs:
-            raise BrokenArtifact(path / MACHINE, "has arrays of lengths that do not fit")
-        return Calibrated(machine, calibration, arrays["importance"], int(facts["rows"]))
+        shapes = (len(machine.vectors), facts["features"]), (len(machine.vectors), len(machine.intercepts))
+        fault = calibration.fault(len(machine.intercepts), facts["classes"])
+        if fault or (machine.vectors.shape, machine.coefficients.shape) != shapes:
+            raise BrokenArtifact(path / MACHINE, fault or "has arrays of lengths that do not fit")
+        return Calibrated(machine, calibration, arrays["importance"], learnt_from)
 
     def _importance(self, state: Calibrated, features: int) -> Floats | None:
         """Permutation importance in nats, measured when it was fitted."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["FUSIONS", "FiLMConfig", "FiLMModelConfig"]
 
 FUSIONS = ("concat", "film")
+HEADS = 8  # of the attention, which a stack's share of the encoding is split among
 OPTIONAL = ("volume_features", "technical_features")
 
 
@@ -30,7 +31,8 @@ class FiLMModelConfig:
         ohlcv_features: price columns of a bar.
         volume_features: volume columns of a bar.
         technical_features: technical columns of a bar.
-        lstm_hidden_size: width of the bars' encoding; the name is older than the N-BEATS encoder behind it.
+        lstm_hidden_size: width of the bars' encoding, a multiple of 8 for each stack; the name is older than the
+            N-BEATS encoder behind it.
         lstm_dropout: after each layer of the encoders and of the fusion.
         stack_types: kinds of the N-BEATS stacks.
         nbeats_num_blocks: blocks in each stack.
@@ -73,6 +75,11 @@ class FiLMModelConfig:
                 raise BadModelInput("film", f"{name} = {value!r}", f"It takes a number from {least}")
         if not 0 <= self.lstm_dropout < 1:
             raise BadModelInput("film", f"lstm_dropout = {self.lstm_dropout!r}", "It takes a share from 0 to below 1")
+        # An empty tuple of stacks is refused by the encoder, with its other sizes.
+        step = HEADS * max(len(self.stack_types), 1)
+        if self.lstm_hidden_size % step:
+            found = f"lstm_hidden_size = {self.lstm_hidden_size!r}"
+            raise BadModelInput("film", found, f"A multiple of {step}: {len(self.stack_types)} stacks share it")
         if self.fusion_type not in FUSIONS:
             raise UnknownName("fusion_type", self.fusion_type, FUSIONS)
 

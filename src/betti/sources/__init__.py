@@ -6,7 +6,9 @@ the source has them (nothing repaired) and in its order. A piece holds a million
 need not be left out: that is done here. A symbol that it does not have is an `UnknownName`.
 
 A source that can be asked for a part of its history takes one more keyword, `since: pd.Timestamp | None = None`, and
-is marked `@incremental`: bars before `since` are at hand already. It may give more than was asked for, never less.
+is marked `@incremental`: bars before `since` are at hand already. It may give more than was asked for, never less. It
+gives one symbol after the other, each from its oldest bar on and in pieces as they come: what came before it broke off
+is kept, and the next try asks from the first bar of the last piece on (`betti.fetched`).
 """
 
 from __future__ import annotations

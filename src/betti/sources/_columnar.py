@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
-from betti.sources._columns import find_columns
+from betti.sources._columns import find_columns, tell_of_volume
 from betti.sources._files import Place
-from betti.sources._table import assembled, by_file, check_found, named, one_file_each
+from betti.sources._table import Reading, assembled, by_file, check_found, named, one_file_each
 from betti.sources._times import find_clock
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ class ColumnarFile:
         """Which column is which.
 
         Raises:
-            BadBars: a column is missing, occurs twice, or may be one of several.
+            BadBars: a column other than volume is missing, occurs twice, or may be one of several.
         """
         return find_columns(self.names, self.where, self.given)
 
@@ -107,11 +107,13 @@ class ColumnarFile:
         """
         seen: set[str] = set()
         found: set[str] = set()
-        clock = None
+        reading = None
+        tell_of_volume(self.columns, self.names, self.where)
         for rows in self._rows():
-            if clock is None:
+            if reading is None:
                 clock = find_clock(rows["timestamp"].head(HEAD), self.where, self.given, self._times())
-            for piece in assembled(rows, self.asked, clock, self.path, closes=self.columns.closes, seen=seen):
+                reading = Reading(clock, self.columns.closes)
+            for piece in assembled(rows, self.asked, reading, self.path, seen):
                 found.add(str(piece["symbol"].iloc[0]))
                 yield piece
         check_found(self.path, self.asked, found, seen)

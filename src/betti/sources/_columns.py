@@ -1,23 +1,27 @@
 """Which column of a raw table is which column of bars, by name.
 
 A column is found by its own name, by what the options say, or by one of the exact names below. Where two would do, it
-is an error and not a choice. What does not belong here: reading cells.
+is an error and not a choice. Volume alone may be absent: there are markets without any. What does not belong here:
+reading cells.
 """
 
 from __future__ import annotations
 
+import logging
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from betti.errors import BadBars, UnknownName
-from betti.schemas import BARS
+from betti.schemas import BARS, PRICE_COLUMNS
 from betti.sources._cells import short
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["Columns", "Given", "find_columns", "plain"]
+__all__ = ["Columns", "Given", "find_columns", "plain", "tell_of_volume"]
+
+log = logging.getLogger(__name__)
 
 # Other names of each column, as `plain` writes them.
 ALIASES: dict[str, tuple[str, ...]] = {
@@ -58,6 +62,8 @@ class Given:
         time_format: how times are written, in the signs of `strptime`.
         day_first: whether 01/02/2020 is in February.
         stamped: whether a bar carries the time of its open or of its close.
+        decimal: the sign before the fraction of a number.
+        thousands: the sign between a number's groups of three digits.
         prefer: which of a column's other names counts where a file has several of them.
     """
 
@@ -68,6 +74,8 @@ class Given:
     time_format: str | None = None
     day_first: bool | None = None
     stamped: Literal["open", "close"] | None = None
+    decimal: str | None = None
+    thousands: str | None = None
     prefer: tuple[str, ...] = ()
 
 
@@ -79,7 +87,7 @@ class Columns:
         time: one position, or those of a date and of a time of day.
         closes: the time is that of the bar's close.
         symbol: the column that names each row's market, if any.
-        values: bar column -> position, in the order of `betti.schemas.BARS`.
+        values: bar column -> position, in the order of `betti.schemas.BARS`; without those that are not there.
     """
 
     time: tuple[int, ...]
@@ -98,7 +106,7 @@ def find_columns(names: Sequence[str], where: object, given: Given) -> Columns:
     """Find every column of bars among these names.
 
     Raises:
-        BadBars: a column is missing, occurs twice, or may be one of several; those found are named.
+        BadBars: a column other than volume is missing, occurs twice, or may be one of several; those found are named.
         UnknownName: `given.columns` names a column that bars do not have.
     """
     for ours in given.columns.values():
@@ -109,7 +117,7 @@ def find_columns(names: Sequence[str], where: object, given: Given) -> Columns:
             raise BadBars(where, f"no column '{theirs}'", f"Columns found: {short(', '.join(names))}")
     time, closes = _time(names, where, given)
     values = {role: _one(role, names, where, given) for role in BARS.names[2:]}
-    missing = [role for role in BARS.required[2:] if values[role] is None]
+    missing = [role for role in PRICE_COLUMNS if values[role] is None]
     if not time:
         missing.insert(0, "timestamp")
     if missing:
@@ -120,6 +128,17 @@ def find_columns(names: Sequence[str], where: object, given: Given) -> Columns:
         )
     found = {role: position for role, position in values.items() if position is not None}
     return Columns(time, closes, _one("symbol", names, where, given), found)
+
+
+def tell_of_volume(columns: Columns, names: Sequence[str], where: object) -> None:
+    """Say in the log that no column is one of volume, if so: it may have a name that is not known."""
+    if "volume" not in columns.values:
+        log.warning(
+            "%s has no column of volume (found: %s), and its bars have none. If one of them is it, name it in "
+            "ingest.options.columns: {theirs: volume}",
+            where,
+            short(", ".join(names)),
+        )
 
 
 def plain(name: str) -> str:

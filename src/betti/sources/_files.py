@@ -98,16 +98,18 @@ class Block:
     line: int
 
 
-def blocks(where: Place, first_line: int = 1) -> Iterator[Block]:
+def blocks(where: Place, first_line: int = 1, encoding: str | None = None) -> Iterator[Block]:
     """A text file from this line on, in order, in blocks of whole lines.
 
-    UTF-8, or UTF-16 with a byte order mark; plain, gz, or a zip with one file in it; any of the three line ends.
+    In UTF-8, in UTF-16 or UTF-32 with a byte order mark, or in the encoding given; plain, gz, or a zip with one file in
+    it; any of the three line ends.
 
     Raises:
+        BadParam: no such encoding.
         UnreadableFile: it is not text, cannot be unpacked, or a line has more than a million characters.
     """
     line = 1
-    for text in _whole_lines(where):
+    for text in _whole_lines(where, encoding):
         rest = text
         while rest and line < first_line:
             rest = rest.partition("\n")[2]
@@ -117,9 +119,9 @@ def blocks(where: Place, first_line: int = 1) -> Iterator[Block]:
         line += rest.count("\n")
 
 
-def _whole_lines(where: Place) -> Iterator[str]:
+def _whole_lines(where: Place, encoding: str | None) -> Iterator[str]:
     rest = ""
-    for text in _decoded(where):
+    for text in _decoded(where, encoding):
         whole, end, after = text.rpartition("\n")
         if end:
             yield rest + whole + end
@@ -132,28 +134,45 @@ def _whole_lines(where: Place) -> Iterator[str]:
         yield rest
 
 
-def _decoded(where: Place) -> Iterator[str]:
-    """The file's text, a block at a time, every line end a single newline."""
+def _decoded(where: Place, encoding: str | None) -> Iterator[str]:
+    """The file's text, a block at a time, every line end a single newline, without a byte order mark."""
     line = 1
+    said = None if encoding is None else _decoder(encoding)
     try:
         with _opened(where) as stream:
             start = stream.read(BLOCK)
-            decoder = io.IncrementalNewlineDecoder(codecs.getincrementaldecoder(_encoding(start))(), translate=True)
-            for chunk in chain([start], iter(lambda: stream.read(BLOCK), b"")):
+            own = said or codecs.getincrementaldecoder(_encoding(start))()
+            decoder = io.IncrementalNewlineDecoder(own, translate=True)
+            for number, chunk in enumerate(chain([start], iter(lambda: stream.read(BLOCK), b""))):
                 text = decoder.decode(chunk)
+                text = text.removeprefix("\ufeff") if said and not number else text
                 if "\0" in text:
                     raise _no_table(where, f"a zero byte in line {line + text[: text.index(chr(0))].count(chr(10))}")
                 line += text.count("\n")
                 yield text
             yield decoder.decode(b"", final=True)
-    except UnicodeDecodeError as cause:
-        raise _no_table(where, f"{cause.reason} for {cause.encoding}, after line {line}") from cause
+    except UnicodeError as cause:
+        found = f"{cause.reason} for {cause.encoding}" if isinstance(cause, UnicodeDecodeError) else str(cause)
+        raise _no_table(where, f"{found}, after line {line}") from cause
     except (EOFError, OSError, zlib.error, zipfile.BadZipFile, NotImplementedError, RuntimeError) as cause:
         raise UnreadableFile(where, f"cannot be unpacked ({cause})", "Write or copy it again") from cause
 
 
 def _encoding(start: bytes) -> str:
+    """What a byte order mark says."""
+    if start[:4] in (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE):
+        return "utf-32"
     return "utf-16" if start[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"
+
+
+def _decoder(encoding: str) -> codecs.IncrementalDecoder:
+    """What decodes an encoding that the options name; those of bytes, as base64, are none of text."""
+    try:
+        "".encode(encoding)
+        return codecs.getincrementaldecoder(encoding)()
+    except (LookupError, UnicodeError, ValueError) as cause:
+        problem = "it takes an encoding of text by Python's name, such as cp1252, latin-1, utf-16-le"
+        raise BadParam("ingest.options.encoding", encoding, problem) from cause
 
 
 @contextmanager
@@ -181,4 +200,5 @@ def _only_member(where: Place, archive: zipfile.ZipFile) -> zipfile.ZipInfo:
 
 
 def _no_table(where: Place, found: str) -> UnreadableFile:
-    return UnreadableFile(where, f"is not a table of text columns ({found})", "Check its type and encoding")
+    remedy = "Check its type and encoding; source csv takes ingest.options.encoding, e.g. cp1252 or utf-16-le"
+    return UnreadableFile(where, f"is not a table of text columns ({found})", remedy)

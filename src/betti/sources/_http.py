@@ -35,6 +35,8 @@ __all__ = [
     "Transient",
     "key",
     "library",
+    "overloading",
+    "passing",
     "redacted",
     "retried",
     "retry_after",
@@ -60,11 +62,17 @@ class SourceUnreachable(BettiError):
 
 
 class RequestRefused(BadInput):
-    """An answer that says no, and would say so again: `status` is the HTTP code, `body` the answer's beginning."""
+    """An answer that says no, and would say so again.
 
-    def __init__(self, request: str, status: int, body: str, remedy: str) -> None:
+    Attributes:
+        status: the HTTP code of the answer; None where a library refused and no answer is known.
+        body: the answer's beginning, or the library's words.
+    """
+
+    def __init__(self, request: str, status: int | None, body: str, remedy: str) -> None:
         self.request, self.status, self.body = request, status, body
-        super().__init__(f"{request}: refused with status {status}: {_excerpt(body)}. {remedy}")
+        told = "" if status is None else f" with status {status}"
+        super().__init__(f"{request}: refused{told}: {_excerpt(body)}. {remedy}")
 
 
 class BadAnswer(BettiError):
@@ -172,6 +180,20 @@ def retry_after(headers: Mapping[str, str] | None) -> float | None:
         return max(0.0, parsedate_to_datetime(written).timestamp() - time.time())
     except (ValueError, TypeError):  # not a date either, says one version of Python or another
         return None
+
+
+def passing(status: int) -> bool:
+    """Whether an answer with this HTTP code may be another one later, whatever its body says.
+
+    >>> [status for status in (200, 400, 404, 408, 418, 429, 500, 503) if passing(status)]
+    [408, 418, 429, 500, 503]
+    """
+    return status in _PASSING or status >= 500
+
+
+def overloading(status: int) -> bool:
+    """Whether an answer with this HTTP code says that the server is asked too often."""
+    return status in _OVERLOADED
 
 
 def redacted(text: str, secrets: Iterable[str] = ()) -> str:
@@ -295,8 +317,8 @@ class Client:
 
     def _parsed(self, response: httpx.Response, text: str, request: str) -> Any:
         status, shown = response.status_code, redacted(text, self._secrets)
-        if status in _PASSING or status >= 500:
-            remedy = _LIMITED if status in _OVERLOADED else _LATER
+        if passing(status):
+            remedy = _LIMITED if overloading(status) else _LATER
             raise Transient(f"status {status}: {_excerpt(shown)}", remedy, retry_after(response.headers))
         if status != 200:
             raise RequestRefused(request, status, shown[:_KEPT], _advice(status, response.headers.get("location")))

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from betti.errors import BadBars, BadInput, BadParam, UnknownName, UnreadableFile
-from betti.sources._cells import NUMBER, short
+from betti.sources._cells import NUMBER, ORNATE, short
 from betti.sources._files import blocks
 
 if TYPE_CHECKING:
@@ -46,11 +46,13 @@ class Look:
         delimiter: the character between cells.
         names: the columns in order, or who writes such files; the latter counts where there is no header.
         skip_rows: lines before the header, or before the first row.
+        encoding: of the text.
     """
 
     delimiter: str | None = None
     names: tuple[str, ...] | str | None = None
     skip_rows: int = 0
+    encoding: str | None = None
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ def find_layout(where: Place, look: Look, market: str) -> Layout:
     """
     if isinstance(look.names, str) and look.names not in KNOWN:
         raise UnknownName("layout in ingest.options.names:", look.names, KNOWN)
-    lines = _first_lines(where, look.skip_rows)
+    lines = _first_lines(where, look)
     delimiter = _delimiter([text for _, text in lines], where) if look.delimiter is None else _checked(look.delimiter)
     rows = [(line, _split(text, delimiter, where, line)) for line, text in lines[:3]]
     line, first = rows[0]
@@ -109,9 +111,9 @@ def _another_width(where: Place, names: tuple[str, ...] | str, named: int, found
     return BadParam("ingest.options.names", names, f"{named} names for the {found} columns of {where}")
 
 
-def _first_lines(where: Place, skip_rows: int) -> list[tuple[int, str]]:
+def _first_lines(where: Place, look: Look) -> list[tuple[int, str]]:
     """The first lines that hold anything, with their numbers."""
-    for block in blocks(where, skip_rows + 1):
+    for block in blocks(where, look.skip_rows + 1, look.encoding):
         lines = enumerate(block.text.split("\n", 100 * LINES)[: 100 * LINES], block.line)
         found = [(line, text) for line, text in lines if text.strip()][:LINES]
         if found:
@@ -159,7 +161,7 @@ def _split(text: str, delimiter: str, where: Place, line: int) -> list[str]:
 
 
 def _is_data(cells: Sequence[str]) -> bool:
-    return sum(re.fullmatch(NUMBER, cell) is not None for cell in cells) >= PRICES
+    return sum(re.fullmatch(f"{NUMBER}|{ORNATE}", cell) is not None for cell in cells) >= PRICES
 
 
 def _header_of_markets(rows: Sequence[Sequence[str]]) -> list[tuple[str, str]]:

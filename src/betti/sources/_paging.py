@@ -23,14 +23,12 @@ if TYPE_CHECKING:
     Ask = Callable[[pd.Timestamp, pd.Timestamp], pd.DataFrame]
 
 __all__ = [
-    "PIECE",
     "RepeatingSource",
     "Seen",
     "beginning",
     "from_milliseconds",
     "page_of",
     "pages",
-    "pieces",
     "step_of",
     "time_now",
     "to_milliseconds",
@@ -38,7 +36,6 @@ __all__ = [
 ]
 
 UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-PIECE = 100_000  # bars of a piece: months of minutes, some tens of megabytes
 
 
 class RepeatingSource(BettiError):
@@ -199,21 +196,6 @@ def pages(
             newest = newest if later.empty else _unbroken(newest, later, step)
         yield fresh
         cursor, begun = newest + step, True
-
-
-def pieces(found: Iterable[pd.DataFrame], rows: int = PIECE) -> Iterator[pd.DataFrame]:
-    """Pages put together to pieces of about `rows` rows; a source of tiny pages would make thousands of tiny pieces."""
-    import pandas as pd
-
-    held: list[pd.DataFrame] = []
-    for page in found:
-        if len(page):
-            held.append(page)
-        if sum(map(len, held)) >= rows:
-            yield pd.concat(held, ignore_index=True)
-            held = []
-    if held:
-        yield pd.concat(held, ignore_index=True)
 
 
 class Seen:

@@ -12,13 +12,14 @@ import re
 from typing import TYPE_CHECKING
 
 from betti.errors import BadBars, UnreadableFile
-from betti.sources._cells import MISSING, short
+from betti.sources._cells import MISSING, USUAL, short
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import pandas as pd
 
+    from betti.sources._cells import Style
     from betti.sources._columns import Columns
     from betti.sources._files import Block
     from betti.sources._layout import Layout
@@ -26,15 +27,18 @@ if TYPE_CHECKING:
 __all__ = ["careful", "fast"]
 
 
-def fast(block: Block, layout: Layout, columns: Columns) -> pd.DataFrame | None:
+def fast(block: Block, layout: Layout, columns: Columns, style: Style = USUAL) -> pd.DataFrame | None:
     """`timestamp` (text), `symbol` (text, if the file has it) and numbers, a row per line; None for rows not plain.
 
-    Plain means: as many cells in every row as there are columns, numbers without ornament, quotes around whole cells.
+    Plain means: as many cells in every row as there are columns, numbers without ornament or signs between thousands,
+    quotes around whole cells.
     """
     import numpy as np
     import pyarrow as pa
     from pyarrow import csv as arrow
 
+    if style.thousands is not None:
+        return None
     text = _unquoted(block.text, layout.delimiter)
     if text is None:
         return None
@@ -47,7 +51,11 @@ def fast(block: Block, layout: Layout, columns: Columns) -> pd.DataFrame | None:
             read_options=arrow.ReadOptions(column_names=names),
             parse_options=arrow.ParseOptions(delimiter=layout.delimiter, quote_char=False),
             convert_options=arrow.ConvertOptions(
-                column_types=types, include_columns=list(types), null_values=list(MISSING), strings_can_be_null=False
+                column_types=types,
+                include_columns=list(types),
+                null_values=list(MISSING),
+                strings_can_be_null=False,
+                decimal_point=style.decimal,
             ),
         )
     except pa.ArrowInvalid:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from betti.errors import BadBars, BettiError, UnknownName
 from betti.schemas import BARS
-from betti.sources._cells import numbers, texts
-from betti.sources._columns import Given, find_columns
+from betti.sources._cells import USUAL, Style, numbers, texts
+from betti.sources._columns import Given, find_columns, tell_of_volume
 from betti.sources._files import Place, file_for, files_for, one_file_each
 from betti.sources._times import EPOCH_UNITS, find_clock, opened, read_times
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = [
     "EPOCH_UNITS",
     "Asked",
+    "Reading",
     "assembled",
     "by_file",
     "check_found",
@@ -50,6 +51,21 @@ class Asked:
     interval: str
 
 
+@dataclass(frozen=True)
+class Reading:
+    """How the cells of one table are read.
+
+    Attributes:
+        clock: how times are written.
+        closes: the times are those of the bars' closes.
+        style: how numbers are written.
+    """
+
+    clock: Clock
+    closes: bool = False
+    style: Style = USUAL
+
+
 def to_bars(
     raw: pd.DataFrame,
     symbol: str,
@@ -60,7 +76,7 @@ def to_bars(
     timezone: str | None,
     first_line: int = 2,
 ) -> pd.DataFrame:
-    """Bars of one symbol from a raw table.
+    """Bars of one symbol from a raw table; without a column of volume they have none, and the log says so.
 
     Args:
         raw: the table as read; text is allowed in any column. Its index counts its rows from 0 as the source has them.
@@ -72,7 +88,8 @@ def to_bars(
         first_line: line of the first row, to name a line in an error.
 
     Raises:
-        BadBars: a column is missing or there twice, there are no rows, a price is not a number, a time is not a time.
+        BadBars: a column other than volume is missing, one is there twice, there are no rows, a price is not a number,
+            a time is not a time.
     """
     import pandas as pd
 
@@ -82,8 +99,9 @@ def to_bars(
         raise BadBars(where, "a header and no rows", "Check that the export is complete")
     counts = raw.index if pd.api.types.is_integer_dtype(raw.index.dtype) else pd.RangeIndex(len(raw))
     rows = named(raw.set_axis(counts + first_line, axis=0), found).drop(columns="symbol", errors="ignore")
+    tell_of_volume(found, [str(name) for name in raw.columns], where)
     clock = find_clock(rows["timestamp"], where, given)
-    return _bars(rows, Asked(symbol, symbol, ""), clock, where, closes=False)
+    return _bars(rows, Asked(symbol, symbol, ""), Reading(clock), where)
 
 
 def named(raw: pd.DataFrame, columns: Columns) -> pd.DataFrame:
@@ -100,16 +118,15 @@ def named(raw: pd.DataFrame, columns: Columns) -> pd.DataFrame:
 
 
 def assembled(
-    rows: pd.DataFrame, asked: Sequence[Asked], clock: Clock, path: Path, *, closes: bool, seen: set[str]
+    rows: pd.DataFrame, asked: Sequence[Asked], reading: Reading, path: Path, seen: set[str]
 ) -> list[pd.DataFrame]:
     """Bars of each market asked for from rows under the names of bars; of all rows where these name no market.
 
     Args:
         rows: `timestamp` as the source writes it, optional `symbol`, and the other columns; indexed by line.
         asked: the markets and the bar length; several only where rows name theirs.
-        clock: how times are written.
+        reading: how times and numbers are written.
         path: what to call the table in an error.
-        closes: the times are those of the bars' closes.
         seen: gets the markets that the rows name.
 
     Returns:
@@ -119,29 +136,31 @@ def assembled(
         BadBars: a price is not a number, a time is not a time; the line is named.
     """
     if "symbol" not in rows:
-        found = [_bars(rows, one, clock, Place(path, one.symbol), closes=closes) for one in asked]
+        found = [_bars(rows, one, reading, Place(path, one.symbol)) for one in asked]
         return [bars for bars in found if len(bars)]
     markets = texts(rows["symbol"])
     if len(seen) < MOST_MARKETS:
         seen.update(markets.unique())
     places = rows.groupby(markets.to_numpy(dtype=object), sort=False).indices
     return [
-        _bars(rows.iloc[places[one.market]], one, clock, Place(path, one.symbol), closes=closes)
+        _bars(rows.iloc[places[one.market]], one, reading, Place(path, one.symbol))
         for one in asked
         if one.market in places
     ]
 
 
-def _bars(rows: pd.DataFrame, asked: Asked, clock: Clock, where: object, *, closes: bool) -> pd.DataFrame:
-    """Bars of one market from its rows."""
+def _bars(rows: pd.DataFrame, asked: Asked, reading: Reading, where: object) -> pd.DataFrame:
+    """Bars of one market from its rows; those of a table without volume have none."""
     import pandas as pd
 
-    times = read_times(rows["timestamp"], clock, where)
-    bars = pd.DataFrame({"timestamp": opened(times, asked.interval) if closes else times})
+    times = read_times(rows["timestamp"], reading.clock, where)
+    bars = pd.DataFrame({"timestamp": opened(times, asked.interval) if reading.closes else times})
     bars.insert(1, "symbol", asked.symbol)
     for name in BARS.names[2:]:
         if name in rows:
-            bars[name] = numbers(rows[name], where, name)
+            bars[name] = numbers(rows[name], where, name, reading.style)
+        elif name == "volume":
+            bars[name] = float("nan")
     return bars.reset_index(drop=True)
 
 

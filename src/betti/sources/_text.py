@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from betti.errors import BadBars, BadInput
-from betti.sources._columns import find_columns
+from betti.errors import BadBars, BadInput, BadParam
+from betti.sources._cells import Style, find_decimal
+from betti.sources._columns import find_columns, tell_of_volume
 from betti.sources._files import Block, Place, blocks
 from betti.sources._layout import find_layout
 from betti.sources._rows import careful, fast
-from betti.sources._table import assembled, check_found, no_rows
+from betti.sources._table import Reading, assembled, check_found, no_rows
 from betti.sources._times import find_clock
 
 if TYPE_CHECKING:
@@ -27,11 +28,10 @@ if TYPE_CHECKING:
     from betti.sources._columns import Columns, Given
     from betti.sources._layout import Layout, Look
     from betti.sources._table import Asked
-    from betti.sources._times import Clock
 
 __all__ = ["TextFile"]
 
-HEAD = 2000  # lines read with care to find how times are written
+HEAD = 2000  # lines read with care to find how times and numbers are written
 
 log = logging.getLogger(__name__)
 
@@ -68,14 +68,33 @@ class TextFile:
         return find_columns(self.layout.names, self.where, self.given)
 
     @cached_property
-    def clock(self) -> Clock:
-        """How times are written."""
+    def reading(self) -> Reading:
+        """How times and numbers are written, from the options or from the first rows."""
+        head = self._head()
+        style = self._style(head)
+        clock = find_clock(head["timestamp"], self.where, self.given, self._times(style))
+        return Reading(clock, self.columns.closes, style)
+
+    def _head(self) -> pd.DataFrame:
+        """The first rows, as text."""
         for block in self._blocks():
             head = "\n".join(block.text.split("\n", HEAD)[:HEAD])
             rows = careful(Block(head, block.line), self.layout, self.columns, self.where)
             if len(rows):
-                return find_clock(rows["timestamp"], self.where, self.given, self._times())
+                return rows
         raise BadBars(self.where, "a header and no rows", "Check that the export is complete")
+
+    def _style(self, head: pd.DataFrame) -> Style:
+        """How numbers are written. Where commas part cells, or thousands, none is looked at as a decimal one."""
+        decimal, thousands = self.given.decimal, self.given.thousands
+        if decimal is None and thousands == ".":
+            decimal = ","
+        if decimal is None and "," not in (self.layout.delimiter, thousands):
+            decimal = find_decimal((head[name] for name in self.columns.values), thousands)
+        style = Style(decimal or ".", thousands)
+        if style.decimal == style.thousands:
+            raise BadParam("ingest.options.thousands", thousands, "it is the decimal sign too: they differ")
+        return style
 
     @property
     def names_markets(self) -> bool:
@@ -93,8 +112,9 @@ class TextFile:
             raise no_rows(self.where, self.asked[0], self.layout.markets)
         seen: set[str] = set()
         found: set[str] = set()
-        self.clock  # noqa: B018 - asked for here, so that its fault is not taken for one of a block
+        self.reading  # noqa: B018 - asked for here, so that its fault is not taken for one of a block
         log.info("%s", self)
+        tell_of_volume(self.columns, self.layout.names, self.where)
         for block in self._blocks():
             for piece in self._pieces(block, seen):
                 found.add(str(piece["symbol"].iloc[0]))
@@ -102,7 +122,7 @@ class TextFile:
         check_found(self.path, self.asked, found, seen)
 
     def _pieces(self, block: Block, seen: set[str]) -> list[pd.DataFrame]:
-        rows = fast(block, self.layout, self.columns)
+        rows = fast(block, self.layout, self.columns, self.reading.style)
         if rows is not None:
             try:
                 return self._assembled(rows, seen)
@@ -111,15 +131,15 @@ class TextFile:
         return self._assembled(careful(block, self.layout, self.columns, self.where), seen)
 
     def _assembled(self, rows: pd.DataFrame, seen: set[str]) -> list[pd.DataFrame]:
-        return assembled(rows, self.asked, self.clock, self.path, closes=self.columns.closes, seen=seen)
+        return assembled(rows, self.asked, self.reading, self.path, seen)
 
     def _blocks(self) -> Iterator[Block]:
-        return blocks(self.where, self.layout.first_line)
+        return blocks(self.where, self.layout.first_line, self.look.encoding)
 
-    def _times(self) -> Iterator[pd.Series]:
+    def _times(self, style: Style) -> Iterator[pd.Series]:
         """The times of all rows; those of the first block come again."""
         for block in self._blocks():
-            rows = fast(block, self.layout, self.columns)
+            rows = fast(block, self.layout, self.columns, style)
             if rows is None:
                 rows = careful(block, self.layout, self.columns, self.where)
             yield rows["timestamp"]
@@ -131,5 +151,6 @@ class TextFile:
         taken = ", ".join(f"{ours} from '{names[position]}'" for ours, position in columns.values.items())
         return (
             f"{self.path}: cells end at {self.layout.delimiter!r}, the first row is line {self.layout.first_line}, the "
-            f"{'close' if columns.closes else 'open'} time is {time} ({self.clock}); {taken}"
+            f"{'close' if columns.closes else 'open'} time is {time} ({self.reading.clock}), {self.reading.style}; "
+            f"{taken}"
         )

@@ -28,6 +28,9 @@ __all__ = ["EPOCH_UNITS", "Clock", "find_clock", "opened", "read_times"]
 EPOCH_UNITS = ("s", "ms", "us", "ns")
 # Epoch numbers of years 1975 to 2264 in each unit do not overlap, so that a unit can be told from one number.
 _SECONDS = (1.6e8, 9.3e9)
+# Of dates: the oldest series of prices begin about 1700. Before and after are two-digit years and years of 9999.
+_YEARS = (1700, 2264)
+_WITH_A_YEAR = ("%Y", "%y", "%G", "%c", "%x")
 # An offset stands after a time of day: in 01-07-2020 the end is a year.
 _WORD = r"\s*(?:Z|UTC|GMT)$"
 _OFFSET = r"(:[0-9]{2}(?:\.[0-9]+)?)\s*(?:UTC|GMT)?([+-][0-9]{2}):?([0-9]{2})$"
@@ -118,14 +121,18 @@ def _unit(written: pd.Series[str], where: object) -> str:
 
 
 def _as_said(written: pd.Series[str], where: object, given: Given, form: str) -> Clock:
-    """Text in the user's own format."""
+    """Text in the user's own format, which the first time must fit: before its zone is looked at."""
     import pandas as pd
 
+    if not any(sign in form for sign in _WITH_A_YEAR):
+        raise BadParam("ingest.options.time_format", form, "it takes the signs of strptime, such as '%d/%m/%Y %H:%M'")
     try:
-        pd.to_datetime(written.iloc[:1], format=form, errors="coerce", utc=True)
+        first = pd.to_datetime(written.iloc[:1], format=form, errors="coerce", utc=True)
     except ValueError as cause:
         raise BadParam("ingest.options.time_format", form, f"it takes the signs of strptime ({cause})") from cause
     asked = Written(form, None)
+    if first.isna().all():
+        raise _other_form(where, written, first.isna(), asked)
     return Clock(written=asked, zoned=True) if "%z" in form else _local(written, where, given, asked)
 
 
@@ -197,9 +204,20 @@ def read_times(values: pd.Series, clock: Clock, where: object) -> pd.Series:
     else:
         stamps = _from_text(values, where, clock)
     if stamps.isna().any():
+        if clock.written is not None and clock.written.pattern is None:
+            raise _other_form(where, values, stamps.isna(), clock.written)
         raise BadBars(where, f"the time is {fault(values, stamps.isna())}", _MEND)
     result: pd.Series = stamps.dt.tz_convert("UTC").dt.as_unit("us")
+    outside = ~result.dt.year.between(*_YEARS)
+    if outside.any():
+        years = f"before {_YEARS[0]} or after {_YEARS[1]}"
+        raise BadBars(where, f"the time is {fault(values, outside)}, {years}", _MEND)
     return result
+
+
+def _other_form(where: object, values: pd.Series, bad: pd.Series, form: Written) -> BadBars:
+    found = f"the time is {fault(values, bad)}, which is not written as the time_format {form.format!r} says"
+    return BadBars(where, found, "Mend that line, or ingest.options.time_format; without it common forms are found")
 
 
 def _from_epoch(values: pd.Series, where: object, unit: str) -> pd.Series:

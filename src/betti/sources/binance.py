@@ -17,7 +17,7 @@ from betti.errors import BadParam, UnknownName
 from betti.schemas import BARS
 from betti.sources import incremental
 from betti.sources._http import BadAnswer, Client, RequestRefused, SourceUnreachable, key
-from betti.sources._paging import beginning, from_milliseconds, page_of, pages, pieces, step_of, to_milliseconds
+from betti.sources._paging import beginning, from_milliseconds, page_of, pages, step_of, to_milliseconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,7 +70,7 @@ def fetch(
     secret = key("BETTI_BINANCE_KEY")
     with Client(base_url, {"X-MBX-APIKEY": secret} if secret else None) as client:
         for symbol in symbols:
-            yield from pieces(pages(_Market(client, symbol, interval).ask, first, until, step))
+            yield from pages(_Market(client, symbol, interval).ask, first, until, step)
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,19 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from betti.errors import BadParam, UnknownName
 from betti.sources import incremental
-from betti.sources._http import BadAnswer, RequestRefused, Transient, key, library, redacted, retried, retry_after
-from betti.sources._paging import beginning, from_milliseconds, page_of, pages, pieces, step_of, to_milliseconds
+from betti.sources._http import (
+    BadAnswer,
+    RequestRefused,
+    Transient,
+    key,
+    library,
+    overloading,
+    passing,
+    redacted,
+    retried,
+    retry_after,
+)
+from betti.sources._paging import beginning, from_milliseconds, page_of, pages, step_of, to_milliseconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -65,7 +76,24 @@ def fetch(
         venue.know(symbol, market)
         limit = venue.limit(symbol)
         chart = _Chart(venue, symbol, interval, limit)
-        yield from pieces(pages(chart.ask, first, until, step, window=step * (limit or PAGE)))
+        yield from pages(chart.ask, first, until, step, window=step * (limit or PAGE))
+
+
+class _Status:
+    """The HTTP code of the last answer; ccxt's errors do not carry it.
+
+    Its exchanges read an error out of a JSON body before they look at the code, so that a server in trouble and a
+    request that is refused raise the same `ExchangeError`.
+    """
+
+    def __init__(self, exchange: Any) -> None:
+        self.last: int | None = None
+        self._answer = exchange.on_rest_response
+        exchange.on_rest_response = self._noted  # ccxt's own hook: called with every answer before it is parsed
+
+    def _noted(self, code: int, *rest: object) -> object:
+        self.last = code
+        return self._answer(code, *rest)
 
 
 @dataclass(frozen=True)
@@ -76,6 +104,7 @@ class _Venue:
     ccxt: Any
     exchange: Any
     secrets: tuple[str, ...]
+    status: _Status
 
     @classmethod
     def opened(cls, name: str, market: str) -> _Venue:
@@ -86,7 +115,8 @@ class _Venue:
         keys = {"apiKey": key("BETTI_CCXT_KEY"), "secret": key("BETTI_CCXT_SECRET")}
         given = {word: value for word, value in keys.items() if value}
         settings = {"enableRateLimit": True, "timeout": TIMEOUT_MS, "options": {"defaultType": market}}
-        venue = cls(name, ccxt, getattr(ccxt, name)({**settings, **given}), tuple(given.values()))
+        exchange = getattr(ccxt, name)({**settings, **given})
+        venue = cls(name, ccxt, exchange, tuple(given.values()), _Status(exchange))
         venue.answer(venue.exchange.load_markets, "its list of markets")
         return venue
 
@@ -118,22 +148,31 @@ class _Venue:
         return retried(lambda: self._once(call, request), request)
 
     def _once(self, call: Callable[[], T], request: str) -> T:
-        # `from None`: ccxt's own message may hold an address with a signature, and a traceback would show it.
+        self.status.last = None
         try:
             return call()
-        except self.ccxt.BadSymbol as refusal:
-            raise RequestRefused(request, 400, self._text(refusal), "Check ingest.symbols in params.yaml") from None
-        except self.ccxt.AuthenticationError as refusal:
+        except self.ccxt.BaseError as fault:
+            # `from None`: ccxt's own message may hold an address with a signature, and a traceback would show it.
+            raise self._meaning(fault, request) from None
+
+    def _meaning(self, fault: Exception, request: str) -> Transient | RequestRefused:
+        """What an error of ccxt says: try again, or do not. The HTTP code counts before ccxt's reading of the body."""
+        ccxt, status, text = self.ccxt, self.status.last, self._text(fault)
+        if status is not None and passing(status):
+            return self._transient(f"status {status}: {text}", limited=overloading(status))
+        if isinstance(fault, ccxt.OperationFailed | ccxt.BadResponse):
+            return self._transient(text, limited=isinstance(fault, ccxt.DDoSProtection | ccxt.RateLimitExceeded))
+        advice = "Check ingest.symbols, ingest.interval and ingest.options in params.yaml"
+        if isinstance(fault, ccxt.BadSymbol):
+            advice = "Check ingest.symbols in params.yaml"
+        elif isinstance(fault, ccxt.AuthenticationError):
             advice = "Set BETTI_CCXT_KEY and BETTI_CCXT_SECRET in the environment"
-            raise RequestRefused(request, 401, self._text(refusal), advice) from None
-        except (self.ccxt.OperationFailed, self.ccxt.BadResponse) as fault:
-            asked = retry_after(getattr(self.exchange, "last_response_headers", None))
-            limited = isinstance(fault, self.ccxt.DDoSProtection | self.ccxt.RateLimitExceeded)
-            remedy = "Fetch fewer markets at once, or run again later" if limited else "Run again later"
-            raise Transient(self._text(fault), remedy, asked) from None
-        except self.ccxt.BaseError as refusal:
-            advice = "Check ingest.symbols, ingest.interval and ingest.options in params.yaml"
-            raise RequestRefused(request, 400, self._text(refusal), advice) from None
+        return RequestRefused(request, status, text, advice)
+
+    def _transient(self, found: str, *, limited: bool) -> Transient:
+        asked = retry_after(getattr(self.exchange, "last_response_headers", None))
+        remedy = "Fetch fewer markets at once, or run again later" if limited else "Run again later"
+        return Transient(found, remedy, asked)
 
     def _text(self, error: Exception) -> str:
         line = " ".join(redacted(f"{type(error).__name__}: {error}", self.secrets).split())

@@ -38,11 +38,16 @@ def fetch(
     time_format: str | None = None,
     day_first: bool | None = None,
     stamped: Literal["open", "close"] | None = None,
+    decimal: Literal[".", ","] | None = None,
+    thousands: Literal[",", ".", " ", "'"] | None = None,
+    encoding: str | None = None,
 ) -> Iterator[pd.DataFrame]:
     """Bars from CSV, in blocks of a few megabytes; see `betti.sources`.
 
     Columns are found by their own names and by those that are common elsewhere (date, open_time, "Close/Last", vol);
-    a date and a time of day in two columns are joined. Prices may carry a dollar sign; no other ornament is read.
+    a date and a time of day in two columns are joined. A file without a column of volume gives bars without volume.
+    Prices may carry a dollar sign. A decimal comma is found where the file can mean nothing else: cells that no comma
+    parts, no number with a point, and numbers such as 1,5 or 0,125. One such as 1,234 takes `decimal` or `thousands`.
 
     Args:
         symbols: markets; each fills `{symbol}` in the path, and selects its rows where the file has a `symbol` column.
@@ -61,17 +66,22 @@ def fetch(
         time_format: how times are written, in the signs of `strptime`, where it is an uncommon form.
         day_first: whether 01/02/2020 is in February, where no row of the file tells.
         stamped: "close" where bars carry the time of their close; found by itself for a column called `close_time`.
+        decimal: the sign before a number's fraction, where it is not found by looking.
+        thousands: the sign between a number's groups of three digits; a space stands for those that do not break a line
+            too. Without it such numbers are refused.
+        encoding: of a file that is neither UTF-8 nor has a byte order mark, by Python's name: cp1252, utf-16-le.
 
     Raises:
         BadParam: one file for several symbols that names none, or an option that does not fit the file.
         MissingFile, UnreadableFile: the file is absent, or is not text with columns.
         UnknownName: the file names its markets, and the symbol is not among them.
-        BadBars: a column is missing or may be one of several, a number or a time cannot be read; the line is named.
+        BadBars: a column other than volume is missing, one may be one of several, a number or a time cannot be read:
+            the line is named.
     """
-    look = Look(delimiter, tuple(names) if isinstance(names, list) else names, skip_rows)
+    look = Look(delimiter, tuple(names) if isinstance(names, list) else names, skip_rows, encoding)
     given = Given(
         columns=columns or {}, unit=unit, timezone=timezone, time_format=time_format, day_first=day_first,
-        stamped=stamped,
+        stamped=stamped, decimal=decimal, thousands=thousands,
     )  # fmt: skip
     for found, asked in by_file(path, symbols, interval, markets).items():
         file = TextFile(found, asked, look, given)

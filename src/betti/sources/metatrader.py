@@ -67,7 +67,9 @@ def fetch(
 
 
 def _check_volume(file: TextFile, volume: str) -> None:
-    """Refuse a file that has the other volume alone."""
+    """Refuse a file that has the other volume alone, or none: the program writes one for every market."""
+    if "volume" not in file.columns.values:
+        raise BadBars(file.where, "no column of volume", "Check what the file is; source `csv` takes others")
     name = file.layout.names[file.columns.values["volume"]]
     for kind, names in _VOLUMES.items():
         if kind != volume and plain(name) in names:

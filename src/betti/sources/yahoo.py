@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from betti.errors import BadParam, UnknownName
 from betti.sources import incremental
-from betti.sources._http import RequestRefused, Transient, library, redacted, retried
+from betti.sources._http import RequestRefused, Transient, library, overloading, passing, redacted, retried, retry_after
 from betti.sources._paging import Seen, beginning, page_of, step_of, time_now, until_closed
 
 if TYPE_CHECKING:
@@ -30,6 +30,8 @@ TIMEOUT = 20.0  # seconds
 EARLIEST = "1900-01-01"  # before the first bar of any ticker
 COLUMNS = ("open", "high", "low", "close", "volume")  # capitalized in yfinance
 SPLITS = "Stock Splits"
+CHART = "/v8/finance/chart/"  # where yfinance asks for prices and for a ticker's zone; its cookies are its own business
+LATER = "Check the network, and run again later"
 
 
 @dataclass(frozen=True)
@@ -84,9 +86,10 @@ def fetch(
     if interval not in OFFERS:
         raise BadParam("ingest.interval", interval, f"source 'yahoo' has {', '.join(OFFERS)}")
     yahoo, last = library("yfinance", "yahoo"), until_closed(until, step_of(interval))
+    watch = _Watch.opened()
     first = _kept(beginning(start or EARLIEST, None), OFFERS[interval])
     for symbol in symbols:
-        chart = _Chart(yahoo, symbol, OFFERS[interval], prices)
+        chart = _Chart(yahoo, watch, symbol, OFFERS[interval], prices)
         resumed = None if since is None or prices == "adjusted" else max(first, since.tz_convert("UTC"))
         bars = None if resumed is None else chart.between(resumed, last)
         if bars is None or bars[SPLITS].any():
@@ -104,11 +107,71 @@ def _kept(first: pd.Timestamp, offer: _Offer) -> pd.Timestamp:
     return first if offer.kept is None else max(first, time_now() - pd.Timedelta(days=offer.kept))
 
 
+class _Watch:
+    """A session like yfinance's own, and what was wrong with its last answer about prices.
+
+    yfinance looks at no HTTP code: an error of the server that is written as JSON is a ticker without prices to it, and
+    so is any failure to learn the ticker's zone. And it keeps answers about the past as long as the process lives, bad
+    ones too, so that whoever asks again reads the same answer again. So a bad one is stopped here.
+    """
+
+    def __init__(self, session: Any) -> None:
+        self.session = session
+        self.trouble: Transient | None = None
+        self.refused: int | None = None
+        self._ask = session.request
+        session.request = self._asked
+
+    @classmethod
+    def opened(cls) -> _Watch:
+        """The session that yfinance would open."""
+        return cls(library("curl_cffi.requests", "yahoo").Session(impersonate="chrome"))
+
+    def begin(self) -> None:
+        """Forget what was."""
+        self.trouble, self.refused = None, None
+
+    def _asked(self, method: str, url: str, **how: Any) -> Any:
+        if CHART not in url:
+            return self._ask(method, url, **how)
+        self.begin()
+        try:
+            answer = self._ask(method, url, **how)
+        except OSError as fault:
+            self.trouble = _passing(fault)
+            raise
+        self.trouble = _trouble(answer)
+        self.refused = answer.status_code if answer.status_code in (401, 403) else None
+        if self.trouble is not None:
+            raise self.trouble
+        return answer
+
+
+def _trouble(answer: Any) -> Transient | None:
+    """What is wrong with an answer about prices that may be another one later; None if nothing is."""
+    status = int(answer.status_code)
+    if overloading(status):
+        return None  # yfinance asks again with other cookies, and raises an error of its own
+    found = f"status {status}: {redacted(answer.text)[:200]!r}"
+    if passing(status):
+        return Transient(found, LATER, retry_after(answer.headers))
+    try:
+        answer.json()
+    except ValueError:
+        return Transient(f"the answer is no whole JSON, {found}", LATER)
+    return None
+
+
+def _passing(fault: Exception) -> Transient:
+    return Transient(f"{type(fault).__name__}: {redacted(str(fault))[:200]}", LATER)
+
+
 @dataclass(frozen=True)
 class _Chart:
     """One ticker at one bar length."""
 
     yahoo: Any
+    watch: _Watch
     symbol: str
     offer: _Offer
     prices: str
@@ -136,8 +199,9 @@ class _Chart:
         """yfinance's table, or None where Yahoo has no prices."""
         errors = self.yahoo.exceptions
         begin, end = self._ends(first, last)
+        self.watch.begin()
         try:
-            return self.yahoo.Ticker(self.symbol).history(
+            return self.yahoo.Ticker(self.symbol, session=self.watch.session).history(
                 start=begin,
                 end=end,
                 interval=self.offer.name,
@@ -148,14 +212,17 @@ class _Chart:
             )
         except errors.YFRateLimitError as fault:
             raise Transient(f"Yahoo limits requests: {fault}", "Run again in some hours, or fetch less") from fault
-        except errors.YFTickerMissingError:  # no zone, no prices: unknown, delisted, or nothing in that time
+        except errors.YFTickerMissingError as missing:  # no zone, no prices: unknown, delisted, or nothing in that time
+            if self.watch.trouble is not None:
+                raise self.watch.trouble from missing
+            if self.watch.refused is not None:
+                advice = "Check whether Yahoo lets you in from here"
+                raise RequestRefused(request, self.watch.refused, redacted(str(missing)), advice) from missing
             return None
         except errors.YFException as refusal:
-            raise RequestRefused(request, 400, redacted(str(refusal)), "Check ingest in params.yaml") from refusal
+            raise RequestRefused(request, None, redacted(str(refusal)), "Check ingest in params.yaml") from refusal
         except (OSError, json.JSONDecodeError, RuntimeError) as fault:
-            # Its network errors are OSErrors; RuntimeError is how it says that Yahoo is down.
-            found = f"{type(fault).__name__}: {redacted(str(fault))[:200]}"
-            raise Transient(found, "Check the network, and run again later") from fault
+            raise _passing(fault) from fault  # its network errors are OSErrors
 
     def _ends(self, first: pd.Timestamp, last: pd.Timestamp) -> tuple[Any, Any]:
         """Yahoo's begin (included) and end (left out): dates of the exchange's days, or moments."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from betti.errors import BadModelInput
@@ -11,9 +12,10 @@ from betti.errors import BadModelInput
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["DEVICES", "epoch_seed", "resolve", "seeded"]
+__all__ = ["DEVICES", "epoch_seed", "refuse_absent", "resolve", "seeded"]
 
 DEVICES = ("auto", "cpu", "cuda")
+PIP = "pip install 'betti[torch]'"
 
 
 def resolve(name: str) -> str:
@@ -31,6 +33,28 @@ def resolve(name: str) -> str:
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     return name
+
+
+def refuse_absent(device: str, precision: str, devices: int) -> None:
+    """Refuse to train with what this machine does not have.
+
+    Args:
+        device: "cpu" or "cuda", as `resolve` gives it.
+        precision: the knob.
+        devices: the knob.
+
+    Raises:
+        BadModelInput: a precision that the device does not compute in, fewer GPUs, or several devices without Fabric.
+    """
+    import torch
+
+    from betti.training.engine import refuse_precision
+
+    refuse_precision(device, precision)
+    if device == "cuda" and torch.cuda.device_count() < devices:
+        raise BadModelInput("torch", f"devices = {devices} of {torch.cuda.device_count()} GPUs", "Ask for fewer")
+    if devices > 1 and find_spec("lightning") is None:
+        raise BadModelInput("torch", f"devices = {devices} needs Lightning Fabric", PIP)
 
 
 def epoch_seed(seed: int, epoch: int, stream: int) -> int:

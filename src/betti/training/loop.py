@@ -48,7 +48,10 @@ ORDER, DRAWS = 0, 1  # streams of an epoch's seed: the order of batches, and ran
 
 
 class LossNotFinite(BettiError):
-    """A loss or a weight became NaN or infinite; going on would only spread it."""
+    """A loss or a weight became NaN or infinite; going on would only spread it.
+
+    `batch` is the one whose loss it was, from 1; None for what is known at the epoch's end alone.
+    """
 
     def __init__(self, what: str, epoch: int, batch: int | None) -> None:
         self.what, self.epoch, self.batch = what, epoch, batch
@@ -72,6 +75,9 @@ def train(problem: Problem, settings: Settings, device: str) -> Outcome:
         OutOfMemory: not even two rows at a time fit into the device's memory.
         BadModelInput: a precision or a number of devices that is not to be had, or parameter groups that overlap.
     """
+    if not settings.rate_reached:
+        told = settings.learning_rate, settings.warmup_epochs, settings.course
+        log.warning("the learning rate never reaches %g: it warms up over %d epochs, of %d in all", *told)
     if settings.devices > 1:
         return _train_on_several(problem, settings, device)
 
@@ -201,8 +207,10 @@ class _Training:
         whole = self.engine.total(torch.stack(sums)).double().cpu()
         if not torch.isfinite(whole).all():
             raise LossNotFinite("the loss", self.epoch, int((~torch.isfinite(whole)).nonzero()[0]) + 1)
-        if not all(bool(torch.isfinite(parameter).all()) for parameter in self.network.parameters()):
-            raise LossNotFinite("a weight", self.epoch, len(batches))
+        for name, parameter in self.network.named_parameters():
+            # All losses were finite, so the last batch did it, or an earlier one to a weight that no later loss used.
+            if not torch.isfinite(parameter).all():
+                raise LossNotFinite(f"the weight '{name}'", self.epoch, None)
         return float(whole.sum()) / len(data)
 
     def _step(self, data: Held, rows: Tensor) -> Tensor:

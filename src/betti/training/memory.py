@@ -18,9 +18,11 @@ from betti.errors import BettiError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["OutOfMemory", "in_parts"]
+__all__ = ["OutOfMemory", "in_parts", "ran_out"]
 
 log = logging.getLogger(__name__)
+# The CPU's memory runs out as a plain RuntimeError of this beginning ("can't allocate memory", "not enough memory").
+CPU = "DefaultCPUAllocator: "
 T = TypeVar("T")
 
 
@@ -33,6 +35,15 @@ class OutOfMemory(BettiError):
             f"the memory of {device} does not hold one of {parts} parts of a batch of {rows} rows. "
             "Use a smaller network or shorter windows, free the device's memory, or set device: cpu"
         )
+
+
+def ran_out(error: RuntimeError) -> bool:
+    """Whether torch means by it that memory ran out, on a GPU or on the CPU.
+
+    >>> ran_out(torch.OutOfMemoryError()), ran_out(RuntimeError("size mismatch"))
+    (True, False)
+    """
+    return isinstance(error, torch.OutOfMemoryError) or CPU in str(error)
 
 
 def in_parts(work: Callable[[int], T], what: str, rows: int, parts: int, device: str) -> T:
@@ -51,7 +62,9 @@ def in_parts(work: Callable[[int], T], what: str, rows: int, parts: int, device:
     while True:
         try:
             return work(parts)
-        except torch.OutOfMemoryError as cause:
+        except RuntimeError as cause:
+            if not ran_out(cause):
+                raise
             if rows <= 2 * parts:
                 raise OutOfMemory(device, rows, parts) from cause
         # Outside the handler: its traceback holds the tensors that are to go.

@@ -54,7 +54,7 @@ class Settings:
         accumulate: parts that a batch is computed in. Their gradients add up to the batch's, for less memory.
         precision: "32", "bf16" or "fp16": what matrices are multiplied in while training; weights stay in 32 bits,
             and validation and answers are in 32 bits.
-        compile: whether `torch.compile` makes the training step's kernels.
+        compile: whether `torch.compile` makes the training step's kernels; of one device alone.
         devices: processes that share each batch, each with a GPU where there are GPUs.
         checkpoints: best epochs whose weights are kept.
     """
@@ -78,12 +78,27 @@ class Settings:
     devices: int = 1
     checkpoints: int = 3
 
+    def __post_init__(self) -> None:
+        if self.compile and self.devices > 1:
+            found = f"compile with devices = {self.devices}"
+            raise BadModelInput("torch", found, "One device alone is compiled for: leave one of the two out")
+
+    @property
+    def course(self) -> int:
+        """Epochs that the learning rate's schedule goes over."""
+        return self.schedule_epochs or self.epochs
+
+    @property
+    def rate_reached(self) -> bool:
+        """Whether the warm-up ends before the schedule does."""
+        return self.warmup_epochs < self.course
+
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> Settings:
         """The loop's knobs out of a model's configuration; one that it does not have keeps its default.
 
         Raises:
-            BadModelInput: a knob of another schedule is set, which would do nothing.
+            BadModelInput: a knob of another schedule is set, which would do nothing; `compile` with several devices.
         """
         stray = [f"{knob} = {config[knob]!r}" for knob in config if str(knob).startswith("plateau_")]
         if stray and config["schedule"] != "plateau":

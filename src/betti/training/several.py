@@ -11,16 +11,17 @@ import threading
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, cast
 
-import torch
 from torch.multiprocessing.spawn import ProcessRaisedException
 
 from betti.errors import BadModelInput, BettiError
 from betti.progress import listening, tell
-from betti.training.engine import refuse_precision
+from betti.training.device import PIP, refuse_absent
+from betti.training.memory import ran_out
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    import torch
     from lightning.fabric import Fabric
     from torch import Tensor, nn
 
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 __all__ = ["Several", "launched"]
 
 FABRIC_PRECISION = {"32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
-PIP = "pip install 'betti[torch]'"
 
 
 class Several:
@@ -106,7 +106,7 @@ def launched(work: Callable[..., None], device: str, devices: int, precision: st
 
     Raises:
         BadModelInput: Fabric is not installed, or there are fewer GPUs.
-        torch.OutOfMemoryError: a process ran out of memory.
+        RuntimeError: a process ran out of memory (`memory.ran_out`).
         BettiError: what a process raised.
     """
     fabric = _fabric(device, devices, precision)
@@ -128,9 +128,7 @@ def launched(work: Callable[..., None], device: str, devices: int, precision: st
 
 
 def _fabric(device: str, devices: int, precision: str) -> Fabric:
-    refuse_precision(device, precision)
-    if device == "cuda" and torch.cuda.device_count() < devices:
-        raise BadModelInput("torch", f"devices = {devices} of {torch.cuda.device_count()} GPUs", "Ask for fewer")
+    refuse_absent(device, precision, devices)
     try:
         from lightning.fabric import Fabric
         from lightning.fabric.strategies.ddp import DDPStrategy
@@ -160,9 +158,10 @@ def _on_rank(fabric: Fabric, sent: _Sealed) -> None:
     try:
         with listening(tell_on):
             sent.work(engine, *sent.arguments)
-    except (BettiError, torch.OutOfMemoryError) as error:
-        # By its parts: an error that writes its own sentence is not built again from that sentence.
-        told.put((type(error), error.args, dict(vars(error))))
+    except (BettiError, RuntimeError) as error:
+        if isinstance(error, BettiError) or ran_out(error):
+            # By its parts: an error that writes its own sentence is not built again from that sentence.
+            told.put((type(error), error.args, dict(vars(error))))
         raise
 
 

@@ -40,6 +40,26 @@ def test_rows_of_weight_zero_go_from_inputs_classes_and_heads_alike() -> None:
     assert found.weights.mean() == pytest.approx(1)
 
 
+def test_spans_follow_the_rows_that_are_learnt_from() -> None:
+    weights = (np.arange(ROWS) % 3 > 0).astype("float64")
+    start = np.arange(ROWS, dtype="int32")
+    found = _checks.named_training(Several(), several(), answers(), None, None, weights, 2, (start, start + 2))
+    assert found.spans is not None
+    np.testing.assert_array_equal(found.spans[0], start[found.kept])
+    np.testing.assert_array_equal(found.spans[1], start[found.kept] + 2)
+    assert {one.dtype for one in found.spans} == {np.dtype("int64")}
+    assert _checks.named_training(Several(), several(), answers(), None, None, weights, 2).spans is None
+
+
+@pytest.mark.parametrize("name", ["plain", "bars"])
+def test_a_matrix_of_text_is_refused_behind_views_too(name: str) -> None:
+    part = several()[name]
+    text = part.values.astype(str)  # type: ignore[union-attr]
+    bad = Rows(text, part.at) if isinstance(part, Rows) else Windows(text, part.ends, part.length)  # type: ignore[union-attr]
+    with pytest.raises(BadModelInput, match=f"input '{name}' of type <U32"):
+        _checks.named_training(Several(), NamedInputs({**several(), name: bad}), answers(), None, None, None, 2)
+
+
 def test_validation_answers_follow_their_inputs() -> None:
     found = _checks.named_training(Several(), several(), answers(), several(), answers(), None, 2)
     assert found.X_val is not None and found.X_val.rows == ROWS

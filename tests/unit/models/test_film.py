@@ -9,6 +9,8 @@ from betti.errors import BadModelInput
 from betti.models import ModelRegistry
 from betti.models._protocol import Answers
 from betti.models.film import Film
+from betti.networks.film_config import FiLMModelConfig
+from betti.networks.nbeats import OHLCVNBEATSEncoder
 from betti.windows import NamedInputs, Rows, Windows
 
 SMALL = {**Film.SMALL, "device": "cpu"}
@@ -107,6 +109,28 @@ def test_a_muted_input_makes_no_difference(name: str, tmp_path: Path) -> None:
     loaded = ModelRegistry.create("film")
     loaded.load(tmp_path)
     np.testing.assert_array_equal(loaded.predict(others).class_probabilities, said[2])
+
+
+def test_a_width_that_the_stacks_cannot_share_is_refused_when_the_model_is_made() -> None:
+    with pytest.raises(BadModelInput, match=r"lstm_hidden_size = 1000\. A multiple of 32"):
+        ModelRegistry.create("film", {"lstm_hidden_size": 1000})
+
+
+@pytest.mark.parametrize("stacks", [("trend",), ("trend", "generic", "generic")])
+def test_the_configuration_refuses_what_the_encoder_refuses(stacks: tuple[str, ...]) -> None:
+    sizes = {"input_size": 4, "num_channels": 2, "num_blocks": 1, "num_layers": 1}
+    for width in range(1, 60):
+        refused = []
+        for build in (
+            lambda width=width: OHLCVNBEATSEncoder(hidden_size=width, stack_types=stacks, **sizes),
+            lambda width=width: FiLMModelConfig(lstm_hidden_size=width, stack_types=stacks),
+        ):
+            try:
+                build()
+                refused.append(False)
+            except BadModelInput:
+                refused.append(True)
+        assert refused[0] == refused[1], width
 
 
 def test_every_variant_is_a_network_that_can_be_made() -> None:

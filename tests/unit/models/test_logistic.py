@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from betti.errors import BadModelInput
+from betti.errors import BadModelInput, BrokenArtifact
 from betti.models import ModelRegistry
 
 
@@ -30,6 +33,18 @@ def test_a_range_is_named() -> None:
     model = ModelRegistry.create("logistic")
     with pytest.raises(BadModelInput, match="max_iter = 0"):
         model.fit(np.ones((2, 1)), np.array([0, 1]), None, None, config={"max_iter": 0})
+
+
+@pytest.mark.parametrize(("fact", "wrong"), [("classes", 2), ("features", 4)])
+def test_coefficients_of_other_classes_or_columns_are_refused(tmp_path: Path, fact: str, wrong: int) -> None:
+    X = np.random.default_rng(0).normal(size=(300, 3)).astype("float32")
+    model = ModelRegistry.create("logistic")
+    model.fit(X, np.digitize(X[:, 0], [-0.5, 0.5]), None, None)
+    model.save(tmp_path)
+    told = json.loads((tmp_path / "model.json").read_text())
+    (tmp_path / "model.json").write_text(json.dumps({**told, fact: wrong}))
+    with pytest.raises(BrokenArtifact, match="coefficients"):
+        ModelRegistry.create("logistic").load(tmp_path)
 
 
 def test_importance_is_by_position() -> None:

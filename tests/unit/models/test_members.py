@@ -11,7 +11,7 @@ import pytest
 
 from betti.errors import BadModelInput, BrokenArtifact, MissingFile, UnknownName
 from betti.models import ModelRegistry
-from betti.models._members import Part, Spec, learn
+from betti.models._members import Part, Spec, learn, trainable_here
 from betti.training.scaling import Scaler, fit_robust
 from betti.windows import Windows
 from tests.unit.models.ensembles import MEMBERS, data, files
@@ -29,6 +29,22 @@ def windows(rows: int = 200, length: int = 6) -> tuple[Windows, np.ndarray]:
     values[:2] = np.nan  # warm-up rows that no window covers
     ends = np.arange(10, rows + 10)
     return Windows(values, ends, length), (values[ends, 0] > 1).astype("int64")
+
+
+# Devices -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_a_member_that_cannot_be_trained_here_is_refused_only_where_it_is_to_be(nested: bool) -> None:
+    """It is made nevertheless: what was trained on a GPU answers where there is none."""
+    members: dict[str, Any] = {"half": {"model": "lstm", "config": {**LSTM, "precision": "fp16"}}, "row": MIXED["row"]}
+    if nested:
+        members = {"inner": {"model": "voting", "config": {"members": members}}}
+    for name in ("voting", "stacking"):
+        trainable_here(ModelRegistry.create(name))
+        model = ModelRegistry.create(name, {"members": members})
+        with pytest.raises(BadModelInput, match="precision = 'fp16' on the CPU"):
+            trainable_here(model)
 
 
 # Names -------------------------------------------------------------------------------------------------------------
@@ -202,7 +218,7 @@ def test_a_file_cannot_name_a_folder_elsewhere(tmp_path: Path) -> None:
     facts = json.loads((tmp_path / "model.json").read_text())
     facts["config"]["members"] = {"../line": {"model": "logistic"}}
     (tmp_path / "model.json").write_text(json.dumps(facts))
-    with pytest.raises(BadModelInput, match=r"member '\.\./line'"):
+    with pytest.raises(BrokenArtifact, match=r"member '\.\./line'"):
         ModelRegistry.create("voting").load(tmp_path)
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from betti.errors import BadModelInput
+from betti.errors import BadModelInput, BrokenArtifact
 from betti.models import ModelRegistry
 from betti.models._ensemble import log_odds
 from betti.models._template import Template
@@ -174,6 +175,18 @@ def test_knobs_that_do_not_fit_are_named(name: str) -> None:
         ModelRegistry.create(name, {"meta": {"model": "lstm"}})
     with pytest.raises(BadModelInput, match=r"meta\.meta = "):
         ModelRegistry.create(name, {"meta": {"modle": "logistic"}})
+
+
+@pytest.mark.parametrize("name", ["stacking", "blending", "voting"])
+def test_classes_that_are_not_the_members_are_refused(name: str, tmp_path) -> None:
+    X, y = data()
+    model = ModelRegistry.create(name, {"members": LINES})
+    model.fit(X, y, None, None)
+    model.save(tmp_path)
+    told = json.loads((tmp_path / "model.json").read_text())
+    (tmp_path / "model.json").write_text(json.dumps({**told, "classes": 5}))
+    with pytest.raises(BrokenArtifact, match="says 5 classes, and 'firm' has 3"):
+        ModelRegistry.create(name).load(tmp_path)
 
 
 def test_log_odds_are_bounded_and_member_by_member() -> None:

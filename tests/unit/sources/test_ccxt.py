@@ -1,9 +1,10 @@
 """The ccxt source.
 
-The library is not part of this installation, so a small module in its place mimics what its manual documents: the list
-`exchanges`, one class per exchange, `load_markets`, `markets`, `symbols`, `timeframes`, `has`, `feature_value`,
-`fetch_ohlcv`, `last_response_headers`, and the tree of errors. The last test runs against the real one where it is
-installed.
+A small module in the library's place mimics what its manual documents: the list `exchanges`, one class per exchange,
+`load_markets`, `markets`, `symbols`, `timeframes`, `has`, `feature_value`, `fetch_ohlcv`, `last_response_headers`,
+`on_rest_response`, and the tree of errors. So what an exchange says can be written down here, error by error, and the
+tests run where ccxt is not installed. The last test holds the names to the real one; `test_ccxt_http.py` has the real
+one against a server.
 """
 
 from __future__ import annotations
@@ -63,6 +64,9 @@ class Exchange:
         self.last_response_headers: dict[str, str] | None = None
         self.asked: list[tuple[object, ...]] = []
         type(self).made.append(self)
+
+    def on_rest_response(self, code: int, *rest: object) -> object:
+        return rest[-3]
 
     def load_markets(self) -> dict[str, dict[str, str]]:
         self.markets = {"BTC/USDT": {"type": "spot"}, "BTC/USDT:USDT": {"type": "swap"}}
@@ -236,5 +240,6 @@ def test_the_real_library_has_what_is_used_of_it():
     assert venue.has["fetchOHLCV"] is True
     assert {"1m", "1h", "1d"} <= set(venue.timeframes)
     assert hasattr(venue, "last_response_headers")
+    assert venue.on_rest_response(200, "OK", "", "GET", {}, "{}", {}, None) == "{}"
     assert callable(venue.feature_value)
     assert callable(venue.fetch_ohlcv)

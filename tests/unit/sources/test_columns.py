@@ -100,3 +100,11 @@ def test_no_name_stands_for_two_columns():
 def test_a_column_that_bars_do_not_have_is_refused():
     with pytest.raises(UnknownName, match="'clsoe'; did you mean 'close'"):
         find("timestamp", *PRICES[:3], "last", "volume", columns={"last": "clsoe"})
+
+
+def test_volume_alone_may_be_absent():
+    found = find("timestamp", *PRICES)
+    assert list(found.values) == list(PRICES)
+    for name in PRICES:
+        with pytest.raises(BadBars, match=f"no column {name} "):
+            find("timestamp", *(other for other in PRICES if other != name), "volume")

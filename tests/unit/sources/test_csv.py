@@ -341,6 +341,43 @@ def test_a_zone_in_the_format_needs_no_other(file):
     assert bars["timestamp"].iloc[0] == pd.Timestamp("2020-07-13 10:00", tz="UTC")
 
 
+@pytest.mark.parametrize("form", ["garbage", "Y-m-d", "%H:%M", "%%", "ISO8601", "mixed", ""])
+@pytest.mark.parametrize("timezone", [None, "UTC"])
+def test_a_time_format_without_signs_of_a_date_is_refused(file, form, timezone):
+    said = refused(file(HEADER, *at("2020-01-01")), BadParam, timezone=timezone, time_format=form)
+    assert f"ingest.options.time_format = {form!r}: it takes the signs of strptime" in said
+
+
+@pytest.mark.parametrize("timezone", [None, "UTC"])
+@pytest.mark.parametrize("form", ["%d/%m/%Y", "%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M:%S%z"])
+@pytest.mark.parametrize("text", ["2020-07-13T09:30:00+00:00", "2020-07-13 09:30"])
+def test_a_time_format_that_does_not_fit_is_named_with_what_was_read(file, form, text, timezone):
+    said = refused(file(HEADER, *at(text)), timezone=timezone, time_format=form)
+    assert f"the time is '{text}' in line 2, which is not written as the time_format '{form}' says" in said
+    assert "ingest.options.time_format" in said
+
+
+def test_a_line_that_the_time_format_does_not_fit_is_named(file):
+    path = file(HEADER, *at("13/07/2020", "2020-07-14"))
+    said = refused(path, timezone="UTC", time_format="%d/%m/%Y")
+    assert "'2020-07-14' in line 3, which is not written as the time_format '%d/%m/%Y' says" in said
+
+
+@pytest.mark.parametrize("year", ["0001", "0024", "1699", "2265", "9999"])
+@pytest.mark.parametrize(
+    ("form", "options"), [("{}-07-13", {}), ("{}-07-13T00:00:00Z", {}), ("13.7.{}", {"time_format": "%d.%m.%Y"})]
+)
+def test_a_year_without_markets_is_no_year(file, year, form, options):
+    good, bad = form.format("2020"), form.format(year)
+    said = refused(file(HEADER, *at(good, bad)), timezone="UTC", **options)
+    assert f"'{bad}' in line 3, before 1700 or after 2264" in said
+
+
+def test_old_prices_are_read(file):
+    bars = read("csv", file(HEADER, *at("1791-12-14", "1928-01-03")), timezone="UTC")
+    assert bars["timestamp"].dt.year.tolist() == [1791, 1928]
+
+
 def test_a_date_with_a_digit_missing_is_no_date(file):
     assert "'2020071' in line 3" in refused(file(HEADER, *at("20200701", "2020071")), timezone="UTC")
 
@@ -438,9 +475,31 @@ def test_the_line_of_a_file_without_a_header(file):
 
 def test_missing_columns_are_named_with_those_found(file):
     said = refused(file("timestamp,open,high,low,last", "2020-01-01T00:00:00Z,1,2,0.5,1.5"))
-    assert "no column close, volume" in said
-    assert "last" in said
+    assert "no column close (found: timestamp, open, high, low, last)" in said
     assert "ingest.options.columns" in said
+
+
+NO_VOLUME = ("timestamp,open,high,low,close", "2020-01-01T00:00:00Z,1,2,0.5,1.5", "2020-01-02T00:00:00Z,2,3,1,2.5")
+
+
+def test_a_file_without_volume_is_a_market_without_volume_and_says_so_once(file, caplog, monkeypatch):
+    monkeypatch.setattr("betti.sources._files.BLOCK", 60)
+    bars = read("csv", file(*NO_VOLUME))
+    assert_bars(bars, "X", 2)
+    assert bars["volume"].isna().all()
+    assert bars["close"].tolist() == [1.5, 2.5]
+    (said,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert "has no column of volume (found: timestamp, open, high, low, close)" in said
+    assert "ingest.options.columns: {theirs: volume}" in said
+
+
+def test_a_file_with_volume_is_not_warned_of(file, caplog):
+    read("csv", file(HEADER, *ROWS))
+    assert not [record for record in caplog.records if record.levelname == "WARNING"]
+
+
+def test_a_volume_that_is_named_and_not_there_is_refused(file):
+    assert "no column 'Turnover'" in refused(file(*NO_VOLUME), columns={"Turnover": "volume"})
 
 
 def test_a_renamed_column_that_is_absent_is_named(file):
@@ -631,9 +690,35 @@ def test_a_zip_of_two_files_is_refused_by_their_names(file):
     assert "bars.csv, more.csv" in said
 
 
-@pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig"])
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32", "utf-8-sig"])
 def test_a_byte_order_mark_tells_the_encoding(file, encoding):
     assert_bars(read("csv", file(HEADER, *ROWS, encoding=encoding)), "X", 2)
+
+
+@pytest.mark.parametrize(
+    "encoding", ["cp1252", "latin-1", "cp1251", "utf-16-le", "utf-16-be", "utf-16", "utf-32", "utf-8"]
+)
+@pytest.mark.parametrize("block", [37, 2**20])
+def test_an_encoding_may_be_said(file, monkeypatch, encoding, block):
+    monkeypatch.setattr("betti.sources._files.BLOCK", block)
+    names = {"Höchst" if encoding != "cp1251" else "Макс": "high"}
+    path = file(HEADER.replace("high", next(iter(names))), *ROWS, encoding=encoding)
+    assert read("csv", path, columns=names, encoding=encoding)["high"].tolist() == [2, 3]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-8"])
+def test_a_mark_of_an_encoding_that_was_said_is_no_letter(file, encoding):
+    assert_bars(read("csv", file("\ufeff" + HEADER, *ROWS, encoding=encoding), encoding=encoding), "X", 2)
+
+
+@pytest.mark.parametrize("content", [b"\xe9", (HEADER + "\n" + ROWS[0]).encode("utf-16-le")])
+def test_a_file_in_another_encoding_names_the_option(file, content):
+    assert "ingest.options.encoding, e.g. cp1252 or utf-16-le" in refused(file(content), UnreadableFile)
+
+
+@pytest.mark.parametrize("encoding", ["latin-99", "base64", "rot13", "undefined", "", "a\0b"])
+def test_an_encoding_that_does_not_exist_is_refused(file, encoding):
+    assert "ingest.options.encoding = " in refused(file(HEADER, *ROWS), BadParam, encoding=encoding)
 
 
 @pytest.mark.parametrize("end", [b"\r\n", b"\r", b"\n"])

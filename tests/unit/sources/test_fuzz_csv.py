@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests import fuzz_csv
 
 
@@ -39,3 +41,21 @@ def test_the_judge_sees_a_wrong_value(monkeypatch):
         raise AssertionError("the judge saw nothing")
     monkeypatch.setattr(fuzz_csv.source, "fetch", honest)
     assert fuzz_csv.check(content, 2**20, {"timezone": "UTC"}) == "bars"
+
+
+COMMAS = b"timestamp;open;high;low;close;volume\n" + b"".join(
+    b"2020-01-0%d 00:00:00;1,234;2,345;0,%s;1,234;10\n" % (day, b"5" if day == 1 else b"125") for day in (1, 2, 3)
+)
+
+
+@pytest.mark.parametrize(("sign", "value"), [("decimal", "1.234"), ("thousands", "1234.0")])
+def test_the_judge_sees_a_number_of_two_readings(monkeypatch, sign, value):
+    """A reader that takes 1,234 for one and a bit, or for a thousand, where it may be either, is caught."""
+    honest, utc = fuzz_csv.source.fetch, {"timezone": "UTC"}
+    assert fuzz_csv.check(COMMAS, 2**20, utc) == "bars"
+    ambiguous = COMMAS.replace(b"0,5", b"1,111").replace(b"0,125", b"1,111")
+    assert fuzz_csv.check(ambiguous, 2**20, utc) == "BadBars"
+    assert fuzz_csv.check(ambiguous, 2**20, utc | {sign: ","}) == "bars"
+    monkeypatch.setattr(fuzz_csv.source, "fetch", lambda *args, **options: honest(*args, **options | {sign: ","}))
+    with pytest.raises(AssertionError, match=f"open {value}"):
+        fuzz_csv.check(ambiguous, 2**20, utc)

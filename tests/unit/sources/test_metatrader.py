@@ -62,6 +62,12 @@ def test_a_volume_that_is_not_there_is_not_replaced(file):
         read("metatrader", file(only_real), timezone="UTC")
 
 
+def test_an_export_without_volume_is_none_of_its_own(file):
+    lines = ("<DATE>\t<OPEN>\t<HIGH>\t<LOW>\t<CLOSE>", "2025.01.02\t1\t2\t0.5\t1.5")
+    with pytest.raises(BadBars, match="no column of volume"):
+        read("metatrader", file(lines), timezone="UTC")
+
+
 def test_days_begin_at_midnight_of_the_server(file):
     lines = ("<DATE>\t<OPEN>\t<HIGH>\t<LOW>\t<CLOSE>\t<TICKVOL>\t<VOL>", "2025.01.02\t1\t2\t0.5\t1.5\t10\t0")
     bars = read("metatrader", file(lines), timezone="Europe/Athens")

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from betti.errors import BadParam
 from betti.sources import _paging
 from betti.sources._http import BadAnswer
-from betti.sources._paging import RepeatingSource, Seen, beginning, page_of, pages, pieces, step_of
+from betti.sources._paging import RepeatingSource, Seen, beginning, page_of, pages, step_of
 from tests.conftest import random_bars
 
 STEP = step_of("1h")
@@ -238,13 +238,6 @@ def test_an_open_bar_that_is_sent_unasked_is_left_out(monkeypatch):
 def test_bars_outside_the_range_are_left_out():
     one = market(20, limit=50, script=[lambda there, page: there.bars])
     assert_whole(one.walk(FIRST + STEP * 3, FIRST + STEP * 5), one.bars.iloc[3:6].reset_index(drop=True))
-
-
-def test_pieces_are_neither_tiny_nor_empty():
-    one = market(23, limit=2)
-    found = list(pieces(pages(one.ask, FIRST, LAST, STEP), rows=10))
-    assert [len(piece) for piece in found] == [10, 10, 3]
-    assert list(pieces([one.bars.head(0)])) == []
 
 
 def test_what_was_seen_is_told_by_time_and_values():

@@ -81,6 +81,28 @@ def test_text_in_a_number_names_the_row_of_the_file(file):
         read("parquet", file(frame), "BBB")
 
 
+def test_a_file_without_volume_is_a_market_without_volume_and_says_so_once(file, caplog, monkeypatch):
+    monkeypatch.setattr("betti.sources.parquet.ROWS", 5)
+    path = file(plain().drop(columns="volume"))
+    expected = random_bars(20).assign(volume=float("nan"))
+    pd.testing.assert_frame_equal(read("parquet", path, "AAA"), expected)
+    (said,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert said == (
+        f"AAA in {path} has no column of volume (found: timestamp, open, high, low, close), and its bars have none. If "
+        "one of them is it, name it in ingest.options.columns: {theirs: volume}"
+    )
+    with pytest.raises(BadBars, match="no column 'Turnover'"):
+        read("parquet", path, columns={"Turnover": "volume"})
+
+
+@pytest.mark.parametrize("year", [1, 24, 1699, 2265])
+def test_a_year_without_markets_is_no_year(file, year):
+    times = plain()["timestamp"].dt.tz_localize(None).astype("datetime64[s]")
+    times[7] = pd.Timestamp(times[7]).as_unit("s").replace(year=year)
+    with pytest.raises(BadBars, match="in line 8, before 1700 or after 2264"):
+        read("parquet", file(plain().assign(timestamp=times)), timezone="UTC")
+
+
 def test_missing_columns_and_no_rows(file):
     with pytest.raises(BadBars, match="no column low"):
         read("parquet", file(plain().drop(columns="low")))

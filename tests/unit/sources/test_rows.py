@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from betti.sources._cells import numbers
+from betti.sources._cells import Style, numbers
 from betti.sources._columns import Columns
 from betti.sources._files import Block
 from betti.sources._layout import Layout
@@ -22,9 +22,9 @@ def both(text: str, delimiter: str = ",") -> tuple[pd.DataFrame | None, pd.DataF
     return fast(Block(text, 1), layout, COLUMNS), careful(Block(text, 1), layout, COLUMNS, "x.csv")
 
 
-def assert_same(quick: pd.DataFrame, slow: pd.DataFrame) -> None:
+def assert_same(quick: pd.DataFrame, slow: pd.DataFrame, style: Style = Style()) -> None:  # noqa: B008 - frozen
     for name in ("open", "high"):
-        expected = numbers(slow[name], "x.csv", name).reset_index(drop=True)
+        expected = numbers(slow[name], "x.csv", name, style).reset_index(drop=True)
         pd.testing.assert_series_equal(quick[name], expected, check_exact=True, check_names=False)
     assert quick["timestamp"].str.strip().tolist() == slow["timestamp"].tolist()
 
@@ -46,6 +46,23 @@ def test_what_the_fast_reader_reads_the_careful_one_reads(rows):
     quick = fast(Block(text, 1), Layout(",", NAMES, 1), COLUMNS)
     if quick is not None:
         assert_same(quick, careful(Block(text, 1), Layout(",", NAMES, 1), COLUMNS, "x.csv"))
+
+
+@settings(max_examples=200, deadline=None)
+@given(rows=st.lists(st.tuples(CELL, CELL, st.booleans()), min_size=1, max_size=5))
+def test_with_a_decimal_comma_too(rows):
+    cells = [(a.replace(".", ","), b.replace(".", ",") if comma else b) for a, b, comma in rows]
+    text, layout = "".join(f"t{i};{a};{b}\n" for i, (a, b) in enumerate(cells)), Layout(";", NAMES, 1)
+    quick = fast(Block(text, 1), layout, COLUMNS, Style(","))
+    if quick is not None:
+        assert_same(quick, careful(Block(text, 1), layout, COLUMNS, "x.csv"), Style(","))
+
+
+def test_plain_rows_with_a_decimal_comma_take_the_fast_way():
+    layout, text = Layout(";", NAMES, 1), "a;1,5;2\nb;3,25;4e3\n"
+    assert fast(Block(text, 1), layout, COLUMNS, Style(","))["open"].tolist() == [1.5, 3.25]
+    assert fast(Block(text.replace(",", "."), 1), layout, COLUMNS, Style(",")) is None
+    assert fast(Block(text, 1), layout, COLUMNS, Style(",", ".")) is None
 
 
 @pytest.mark.parametrize(

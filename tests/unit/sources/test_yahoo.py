@@ -1,9 +1,10 @@
 """The Yahoo source.
 
-yfinance is not part of this installation, so a small module in its place mimics what its manual documents:
-`Ticker(symbol).history(start, end, interval, auto_adjust, actions, timeout, raise_errors)` with an end that is left
-out, an index in the exchange's zone, capitalized columns, `Stock Splits`, and the errors of `yfinance.exceptions`. The
-last test runs against the real one where it is installed.
+A small module in yfinance's place mimics what its manual documents:
+`Ticker(symbol, session).history(start, end, interval, auto_adjust, actions, timeout, raise_errors)` with an end that is
+left out, an index in the exchange's zone, capitalized columns, `Stock Splits`, and the errors of `yfinance.exceptions`.
+So zones, splits and errors can be written down here, and the tests run where yfinance is not installed. The last test
+holds the names to the real one; `test_yahoo_http.py` has the real one against a server.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ class Yahoo(ModuleType):
         self.asked: list[dict[str, object]] = []
         self.script: list[Exception | None] = []
 
-    def Ticker(self, symbol: str) -> SimpleNamespace:  # noqa: N802
+    def Ticker(self, symbol: str, session: object) -> SimpleNamespace:  # noqa: N802
         return SimpleNamespace(history=lambda **how: self._history(symbol, **how))
 
     def _history(self, symbol: str, *, start, end, interval, auto_adjust, actions, timeout, raise_errors):
@@ -89,6 +90,8 @@ def waits(monkeypatch):
 def yahoo(monkeypatch):
     module = Yahoo(daily())
     monkeypatch.setitem(sys.modules, "yfinance", module)
+    session = SimpleNamespace(request=lambda *_, **__: None)  # nothing here goes over a network
+    monkeypatch.setitem(sys.modules, "curl_cffi.requests", SimpleNamespace(Session=lambda *, impersonate: session))
     return module
 
 
@@ -228,4 +231,5 @@ def test_the_real_library_has_what_is_used_of_it():
     for name in vars(errors()):
         assert issubclass(getattr(real.exceptions, name), real.exceptions.YFException)
     keywords = inspect.signature(real.scrapers.history.PriceHistory.history).parameters
+    assert {"ticker", "session"} <= set(inspect.signature(real.Ticker).parameters)
     assert {"start", "end", "interval", "auto_adjust", "actions", "timeout", "raise_errors"} <= set(keywords)

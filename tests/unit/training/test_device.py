@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from betti.errors import BadModelInput
-from betti.training.device import epoch_seed, resolve, seeded
+from betti.training import device
+from betti.training.device import epoch_seed, refuse_absent, resolve, seeded
 
 
 def test_names() -> None:
@@ -18,6 +19,17 @@ def test_names() -> None:
 def test_a_gpu_that_is_not_there_is_refused() -> None:
     with pytest.raises(BadModelInput, match="sees no GPU"):
         resolve("cuda")
+
+
+def test_what_this_machine_does_not_have_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    refuse_absent("cpu", "bf16", 1)
+    with pytest.raises(BadModelInput, match="precision = 'fp16' on the CPU"):
+        refuse_absent("cpu", "fp16", 1)
+    with pytest.raises(BadModelInput, match="devices = 4096 of"):
+        refuse_absent("cuda", "32", 4096)
+    monkeypatch.setattr(device, "find_spec", lambda name: None)
+    with pytest.raises(BadModelInput, match=r"devices = 2 needs Lightning Fabric\. pip install"):
+        refuse_absent("cpu", "32", 2)
 
 
 def test_the_block_is_seeded_and_leaves_no_trace() -> None:

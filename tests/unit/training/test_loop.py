@@ -104,6 +104,38 @@ def test_the_batch_at_fault_is_the_one_named() -> None:
         loop.train(problem(examples(rows=64), build=lambda: Third(3, 2)), settings(), "cpu")
 
 
+def test_a_weight_that_is_not_finite_is_named_and_no_batch_is_blamed() -> None:
+    """Nobody knows which batch did it: no loss has used the weight since."""
+
+    class Spoiling(nn.Linear):
+        steps = 0
+
+        def __init__(self) -> None:
+            super().__init__(3, 2)
+            self.unused = nn.Parameter(torch.zeros(2))
+
+        def forward(self, batch: torch.Tensor) -> torch.Tensor:
+            self.steps += 1
+            if self.steps == 4 + 2:
+                with torch.no_grad():
+                    self.unused[0] = float("nan")
+            return super().forward(batch)
+
+    with pytest.raises(loop.LossNotFinite, match="stopped at epoch 2: the weight 'unused' is not finite") as caught:
+        loop.train(problem(examples(rows=64), build=Spoiling), settings(), "cpu")
+    assert (caught.value.epoch, caught.value.batch) == (2, None)
+
+
+def test_a_warm_up_that_never_ends_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        train(examples(), warmup_epochs=5)
+        assert not caplog.text
+        train(examples(), warmup_epochs=6, schedule_epochs=7)
+        assert not caplog.text
+        train(examples(), warmup_epochs=6)
+    assert "never reaches 0.05: it warms up over 6 epochs, of 6 in all" in caplog.text
+
+
 def test_epochs_are_told() -> None:
     told: list[tuple[int, int, str]] = []
     with listening(lambda done, total, what: told.append((done, total, what))):
@@ -257,6 +289,29 @@ def test_out_of_memory_is_answered_with_parts(caplog: pytest.LogCaptureFixture) 
     assert weights(found) == weights(wanted)
     assert found.history == wanted.history
     assert loop.outputs(found.network, valid.inputs, "cpu").shape == (50, 2)  # type: ignore[union-attr]
+
+
+class SmallHost(Small):
+    """The same where the CPU's memory runs out: torch's own allocator says so, of more than any machine has."""
+
+    def forward(self, batch: torch.Tensor) -> torch.Tensor:
+        if len(batch) > self.limit:
+            torch.empty(2**60, dtype=torch.uint8)
+        return self.inside(batch)
+
+
+def test_a_cpu_out_of_memory_is_answered_like_a_gpu() -> None:
+    data = examples(rows=64)
+    found = loop.train(problem(data, build=SmallHost), settings(), "cpu")
+    assert weights(found) == weights(loop.train(problem(data, build=Small), settings(accumulate=2), "cpu"))
+    with pytest.raises(OutOfMemory, match="does not hold one of 8 parts of a batch of 16 rows"):
+        loop.train(problem(data, build=lambda: SmallHost(1)), settings(), "cpu")
+
+
+def test_another_error_of_torch_is_not_taken_for_it(caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(RuntimeError, match="shapes cannot be multiplied"), caplog.at_level(logging.WARNING):
+        loop.train(problem(examples(rows=64), build=lambda: nn.Linear(4, 2)), settings(), "cpu")
+    assert not caplog.text
 
 
 def test_a_device_that_holds_nothing_is_named() -> None:

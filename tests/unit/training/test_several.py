@@ -62,6 +62,23 @@ def test_what_a_process_raises_is_raised_here() -> None:
     assert (caught.value.epoch, caught.value.batch) == (1, 1)
 
 
+class SmallHost(nn.Linear):
+    """A network for a machine that holds eight rows a process."""
+
+    def forward(self, batch: torch.Tensor) -> torch.Tensor:
+        if len(batch) > 8:
+            torch.empty(2**60, dtype=torch.uint8)
+        return super().forward(batch)
+
+
+@FABRIC
+def test_memory_that_runs_out_in_a_process_is_answered_with_parts(caplog: pytest.LogCaptureFixture) -> None:
+    small = problem(examples(rows=32), build=partial(SmallHost, 3, 2))
+    found = loop.train(small, settings(devices=2, batch_size=32, epochs=1, warmup_epochs=0), "cpu")
+    assert "training begins anew, with batches of 32 rows in 2 parts" in caplog.text
+    assert found.epochs == 1
+
+
 @pytest.mark.skipif(torch.cuda.device_count() > 1, reason="there are two GPUs here")
 def test_more_devices_than_there_are_is_refused() -> None:
     with pytest.raises(BadModelInput, match="devices = 2 of"):

@@ -197,8 +197,8 @@ class Steps:
 
     Attributes:
         bar: the step that occurs most often, in microseconds.
-        most: a step of up to so many bars is no gap: twice the k for which steps of 1, 2, ... k bars are all usual. That
-            is 2 where a bar is hardly ever missing, and more in a thin market.
+        most: a step of up to so many bars is no gap: twice the k for which steps of 1, 2, ... k bars are all usual.
+            That is 2 where a bar is hardly ever missing, and more in a thin market.
         usual: longer steps that are usual, in bars, ascending: nights, weekends, lunch.
 
     >>> Steps(bar=15 * MINUTE, most=2, usual=(70, 262)).follow(np.array([15, 30, 300, 1050, 2490, 5370]) * MINUTE)

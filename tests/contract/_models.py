@@ -22,12 +22,16 @@ from betti.features._sets import declared
 from betti.models import FOLDER, Answers, BaseModel, ModelRegistry
 from betti.models._template import Template
 from betti.windows import NamedInputs
-from tests import several
+from tests import documented, several
 
 TEMPLATE = "template_under_test"
+# The worked examples of docs/add-a-model.md, in the order of its blocks.
+DOCUMENTED = ("centroid", "pooled")
 ModelRegistry.register(TEMPLATE, family="classical", description="the copy-me model")(Template)
+for number, example in enumerate(DOCUMENTED):
+    documented.module("add-a-model.md", example, number)
 # A file that does not import is told by name in test_layout.py, and keeps no other from being tested.
-NAMES = [*(name for name, _ in FOLDER.loaded()), TEMPLATE, several.NAME]
+NAMES = [*(name for name, _ in FOLDER.loaded()), TEMPLATE, several.NAME, *DOCUMENTED]
 
 FEATURES, ROWS = 5, 600
 # Knobs that count passes over the rows, and how many are enough where nothing needs to be learnt.

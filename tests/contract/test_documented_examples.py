@@ -1,10 +1,10 @@
-"""The examples of docs/add-a-feature.md and docs/add-a-target.md work, word for word, and keep the laws."""
+"""The examples of docs/add-a-feature.md and docs/add-a-target.md work, word for word, and keep the laws.
+
+Those of docs/add-a-model.md are under every contract test of models (`_models.py`).
+"""
 
 from __future__ import annotations
 
-import importlib.util
-import re
-import sys
 from types import ModuleType
 
 import numpy as np
@@ -12,30 +12,18 @@ import pandas as pd
 import pytest
 
 from betti import causality, features, knobs, probes
-from tests.conftest import REPOSITORY, random_bars
-
-
-def example(page: str, name: str, folder) -> ModuleType:
-    """The first Python block of a page as a module."""
-    text = (REPOSITORY / "docs" / page).read_text(encoding="utf-8")
-    file = folder / f"{name}.py"
-    file.write_text(re.search(r"```python\n(.*?)```", text, re.DOTALL)[1], encoding="utf-8")
-    spec = importlib.util.spec_from_file_location(f"documented_{name}", file)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # annotations are looked up there
-    spec.loader.exec_module(module)
-    return module
+from tests.conftest import random_bars
+from tests.documented import module
 
 
 @pytest.fixture(scope="module")
-def family(tmp_path_factory) -> features.FeatureFamily:
-    module = example("add-a-feature.md", "drawdown", tmp_path_factory.mktemp("family"))
-    return features.of_module("drawdown", module)
+def family() -> features.FeatureFamily:
+    return features.of_module("drawdown", module("add-a-feature.md", "drawdown"))
 
 
 @pytest.fixture(scope="module")
-def target(tmp_path_factory) -> ModuleType:
-    return example("add-a-target.md", "higher", tmp_path_factory.mktemp("target"))
+def target() -> ModuleType:
+    return module("add-a-target.md", "higher")
 
 
 def test_the_family_computes_what_it_says(family):

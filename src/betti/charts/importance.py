@@ -1,4 +1,4 @@
-"""What columns were worth to a run's models: a bar for the mean share, a whisker from the least to the most.
+"""What columns or inputs were worth to a run's models: a bar for the mean share, a whisker from the least to the most.
 
 What does not belong here: finding it (`betti.training.importance`).
 """
@@ -15,9 +15,30 @@ if TYPE_CHECKING:
     import pandas as pd
     import plotly.graph_objects as go
 
-__all__ = ["SHOWN", "bars"]
+__all__ = ["SHOWN", "bars", "caption"]
 
 SHOWN = 20  # columns, the most important first
+
+
+def caption(importance: pd.DataFrame) -> str:
+    """What the bars are, in words.
+
+    Args:
+        importance: as for `bars`. A feature's name has two underscores; that of an input or of a group of its columns,
+            which a model of several inputs tells instead, has none.
+
+    >>> import pandas as pd
+    >>> caption(pd.DataFrame({"column": ["technical__rsi_14", "technical__adx_14"]}))
+    "Importance: 2 of 2 columns, those that count most; mean over the folds' models, with the least and the most"
+    >>> caption(pd.DataFrame({"column": ["context:news", "stock:returns", "stock:trend"]}))
+    "Importance of inputs: how far the newest fold's answers move when one, or a group of its columns, is mute"
+    """
+    if not any("__" in str(name) for name in importance["column"]):
+        return (
+            "Importance of inputs: how far the newest fold's answers move when one, or a group of its columns, is mute"
+        )
+    shown = f"{min(len(importance), SHOWN)} of {len(importance)} columns"
+    return f"Importance: {shown}, those that count most; mean over the folds' models, with the least and the most"
 
 
 def bars(importance: pd.DataFrame) -> go.Figure:

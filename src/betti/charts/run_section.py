@@ -197,9 +197,7 @@ def _importance(ident: str, importance: pd.DataFrame) -> str:
     """Wide, for names of columns are long."""
     if importance.empty:
         return ""
-    caption = f"Importance: the {min(len(importance), importance_picture.SHOWN)} columns that count most, of "
-    caption += f"{len(importance)}; mean over the run's models, with the least and the most"
-    return picture(f"{ident}-importance", importance_picture.bars(importance), caption)
+    return picture(f"{ident}-importance", importance_picture.bars(importance), importance_picture.caption(importance))
 
 
 def _learning(ident: str, learning: pd.DataFrame, max_points: int) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from betti.models import ModelRegistry
 from betti.models._ensemble import DEFAULT_MEMBERS, SMALL_MEMBERS, Stacked
+from betti.models._search import Real
 from betti.training.inner_folds import holdout
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from betti.models._checks import Bounds
     from betti.models._protocol import Spans
+    from betti.models._search import Choice
     from betti.training.inner_folds import InnerFold
 
 __all__ = ["Blending"]
@@ -31,6 +33,7 @@ class Blending(Stacked):
 
     RANGES = BOUNDS
     SMALL: ClassVar[Mapping[str, Any]] = {"members": SMALL_MEMBERS}
+    SEARCH: ClassVar[Mapping[str, Choice]] = {"holdout": Real(0.1, 0.5)}
 
     def _knobs(self) -> dict[str, Any]:
         return {

@@ -17,6 +17,7 @@ import torch
 from betti.errors import BadModelInput, BrokenArtifact
 from betti.models import ModelRegistry, _checks, _files, _torch
 from betti.models._protocol import InputSpec, PredictionOutput
+from betti.models._search import Real
 from betti.networks.dual_tower import (
     ContextTowerConfig,
     DualTowerModelConfig,
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from betti.models._checks import Bounds, NamedTraining, Training
+    from betti.models._search import Choice
     from betti.training.nested import Arrays, Batch, Outputs
     from betti.training.problem import Loss, Problem, Score, Targets
     from betti.windows import NamedInputs
@@ -138,6 +140,16 @@ class DualTower(_torch.TorchModel):
         "stock_dropout": 0.0,
         "head_dropout": 0.0,
         "device": "cpu",
+    }
+    SEARCH: ClassVar[Mapping[str, Choice]] = {
+        "learning_rate": Real(1e-4, 1e-2, log=True),
+        "context_share": Real(0.1, 10.0, log=True),
+        "stock_share": Real(0.1, 10.0, log=True),
+        "context_dropout": Real(0.0, 0.5),
+        "stock_dropout": Real(0.0, 0.5),
+        "head_dropout": Real(0.0, 0.5),
+        "weight_decay": Real(1e-6, 1e-2, log=True),
+        "regularization_weight": Real(1e-4, 0.1, log=True),
     }
 
     def __init__(self, config: Mapping[str, Any] | None = None) -> None:

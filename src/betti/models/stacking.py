@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from betti.models import ModelRegistry
 from betti.models._ensemble import DEFAULT_MEMBERS, SMALL_MEMBERS, Stacked
+from betti.models._search import Whole
 from betti.training.inner_folds import walk_forward
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from betti.models._checks import Bounds
     from betti.models._protocol import Spans
+    from betti.models._search import Choice
     from betti.training.inner_folds import InnerFold
 
 __all__ = ["Stacking"]
@@ -31,6 +33,7 @@ class Stacking(Stacked):
 
     RANGES = BOUNDS
     SMALL: ClassVar[Mapping[str, Any]] = {"members": SMALL_MEMBERS, "folds": 3}
+    SEARCH: ClassVar[Mapping[str, Choice]] = {"folds": Whole(2, 10)}
 
     def _knobs(self) -> dict[str, Any]:
         return {

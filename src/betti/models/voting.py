@@ -13,6 +13,7 @@ import numpy as np
 from betti.errors import BadModelInput, UnknownName
 from betti.models import ModelRegistry
 from betti.models._ensemble import DEFAULT_MEMBERS, SMALL_MEMBERS, Ensemble
+from betti.models._search import OneOf
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from betti.models._checks import Bounds
     from betti.models._members import Fitted
+    from betti.models._search import Choice
 
     Floats = NDArray[np.float64]
 
@@ -35,6 +37,7 @@ class Voting(Ensemble):
 
     RANGES = BOUNDS
     SMALL: ClassVar[Mapping[str, Any]] = {"members": SMALL_MEMBERS}
+    SEARCH: ClassVar[Mapping[str, Choice]] = {"voting": OneOf(("soft", "hard"))}
 
     def _knobs(self) -> dict[str, Any]:
         return {

@@ -18,7 +18,7 @@ from betti.errors import BadInput, BadParam
 from betti.models import ModelRegistry
 from betti.progress import tell
 from betti.schemas import ROLES
-from betti.training import demands, importance, prepare, pruning
+from betti.training import demands, estimates, importance, prepare, pruning
 from betti.training.fold_roles import NO_ROLE, FoldRoles
 from betti.training.guard import thinness
 from betti.training.inputs import model_inputs
@@ -188,9 +188,7 @@ def train(
         log.warning("run '%s': %s", run, warning.message)
     members, metrics, worth, final_config = _fit_all(recipe, lessons)
     manifest = _manifest(recipe, roles, lessons, metrics, final_config, warnings)
-    columns = {lesson.name: lesson.columns.kept for lesson in lessons}
-    shares = importance.table(worth, columns)
-    return Trained(TrainedRun(manifest, members), _learning(roles.numbers, metrics), shares)
+    return Trained(TrainedRun(manifest, members), _learning(roles.numbers, metrics), importance.table(worth))
 
 
 def _recipe(
@@ -329,9 +327,11 @@ def _fit_all(
             config = recipe.prototype.final_config(list(metrics.values()))
         fitted = _fit(recipe, lesson, config)
         members[lesson.name], metrics[lesson.name] = fitted.member, fitted.metrics
-        # Permuting costs a prediction a column: the newest fold's model, on rows it has not seen, speaks for all.
-        if lesson.name == last or fitted.member.model.get_feature_importance() is not None:
-            worth[lesson.name] = importance.of_model(fitted.member.model, *fitted.unseen, recipe.asked.seed)
+        # Permuting costs a prediction a column: the newest fold's model, on rows it has not seen, speaks for all. The
+        # final one has seen every row, so nothing of it could be measured on others.
+        model = fitted.member.model
+        if lesson.name == last or (lesson.name != FINAL and model.get_feature_importance() is not None):
+            worth[lesson.name] = importance.of_model(model, *fitted.unseen, lesson.columns.kept, recipe.asked.seed)
         tell(len(members), len(lessons), "models")
     return members, metrics, worth, config
 
@@ -350,17 +350,19 @@ def _fit(recipe: _Recipe, lesson: _Lesson, config: dict[str, Any]) -> _Fitted:
     data, rows, valid = recipe.data, lesson.rows, lesson.valid
     features = recipe.features.only(lesson.columns.kept)
     model = ModelRegistry.create(recipe.asked.model, {**recipe.prototype.config, **config})
-    scalers = features.scalers(model, data.positions[rows])
-    seen, unseen = features.several(scalers, data.positions[rows], data.positions[valid])
-    start, end = data.spans()
-    metrics = model.fit(
-        seen,
-        data.answers(rows),
-        unseen if len(valid) else None,
-        data.answers(valid) if len(valid) else None,
-        sample_weights=data.weights[rows],
-        spans=(start[rows], end[rows]),
-    )
+    what, sizes = f"run '{recipe.asked.run}', {lesson.name}", (len(rows) + len(valid), len(lesson.columns.kept))
+    with estimates.weighed(what, model, recipe.asked.model, *sizes):
+        scalers = features.scalers(model, data.positions[rows])
+        seen, unseen = features.several(scalers, data.positions[rows], data.positions[valid])
+        start, end = data.spans()
+        metrics = model.fit(
+            seen,
+            data.answers(rows),
+            unseen if len(valid) else None,
+            data.answers(valid) if len(valid) else None,
+            sample_weights=data.weights[rows],
+            spans=(start[rows], end[rows]),
+        )
     return _Fitted(Member(model, scalers), metrics, (unseen, data.y[valid]))
 
 

@@ -75,7 +75,7 @@ def _trained(run: str, learning: pd.DataFrame, importance: pd.DataFrame, max_poi
         caption = "Loss per epoch: validation solid, training dotted"
         body += picture("fig-learning", learning_picture.curves(learning, max_points), caption)
     if not importance.empty:
-        caption = "Importance, mean share over the run's models, with the least and the most"
+        caption = importance_picture.caption(importance)
         body += picture("fig-importance", importance_picture.bars(importance), caption)
     return body
 

@@ -1,8 +1,9 @@
 """How much memory a fit will take, before it starts; and how much it took.
 
 A network is asked with a few rows: what autograd keeps for them is counted by its own hooks, at two sizes, and drawn
-out to the batch in a straight line. Trees are estimated from the size of their matrix, by factors measured for each
-library. What does not belong here: what is done when memory runs out (`memory.py`).
+out to the batch in a straight line. Trees and lines are estimated from the size of their matrix, by factors measured
+for each library, a kernel by the rows it is held over. What does not belong here: what is done when memory runs out
+(`memory.py`).
 
     bytes = weights + gradients + optimiser moments + activations of a batch + workspace + resident inputs
 
@@ -14,6 +15,7 @@ times (a perceptron) and 1.4 times (a transformer, a TCN) of what was foreseen f
 
 from __future__ import annotations
 
+import logging
 import os
 import resource
 from contextlib import contextmanager
@@ -35,13 +37,17 @@ __all__ = [
     "Used",
     "capacity",
     "in_words",
+    "of_kernel",
+    "of_linear",
     "of_network",
     "of_trees",
     "parameters",
+    "told",
     "too_large",
     "watched",
 ]
 
+log = logging.getLogger(__name__)
 FEW = 4  # rows that a network is asked with, and twice as many; a batch norm needs two
 ADAM_MOMENTS = 2
 
@@ -51,6 +57,13 @@ ADAM_MOMENTS = 2
 FACTORS = {"lightgbm": 4.0, "xgboost": 5.0, "catboost": 3.2, "random_forest": 1.5}
 USUAL_FACTOR = 5.0
 HISTOGRAM_BYTES = 16  # gradient and Hessian of one bin, in double precision
+ROW_BYTES = 3 * 8  # of each row and class: score, gradient, Hessian; or score, probability, residual
+# A logistic regression took 2.9 times its matrix at 50,000 and at 100,000 rows of 100 columns, 3.1 times at 50 columns:
+# the matrix again in double precision, and scores.
+LINEAR_FACTOR = 2.8
+# A support vector machine took 21 MB at 1,500 rows, 36 MB at 2,000 and 70 MB at 4,000: for each block of rows that it
+# answers for, so many matrices of their distances to the support vectors, up to as many as there are training rows.
+KERNEL_COPIES = 2.5
 
 
 class LikelyOutOfMemory(ResourceWarning):
@@ -100,6 +113,11 @@ class Used:
     """What a watched block took at its peak beyond what was held before it, in bytes; 0 until it ends."""
 
     peak: int = 0
+
+
+# The process's highest peak in each block that is being watched on the CPU, the outermost first: a block within a block
+# lets the kernel's count begin anew.
+_highest: list[int] = []
 
 
 # Networks -----------------------------------------------------------------------------------------------------------
@@ -208,8 +226,33 @@ def of_trees(
     """
     matrix = rows * columns * 4
     histograms = leaves * columns * bins * HISTOGRAM_BYTES
-    scores = rows * (1 if classes == 2 else classes) * 3 * 8  # score, gradient, Hessian
+    scores = rows * (1 if classes == 2 else classes) * ROW_BYTES
     return Footprint(inputs=int(matrix * FACTORS.get(library, USUAL_FACTOR)), workspace=histograms + scores)
+
+
+# Others -------------------------------------------------------------------------------------------------------------
+
+
+def of_linear(rows: int, columns: int, *, classes: int = 2) -> Footprint:
+    """What a logistic regression on a (rows, columns) float32 matrix takes."""
+    scores = rows * classes * ROW_BYTES
+    return Footprint(inputs=int(rows * columns * 4 * LINEAR_FACTOR), workspace=scores)
+
+
+def of_kernel(rows: int, columns: int, *, drawn: int, block: int, cache: int) -> Footprint:
+    """What a support vector machine on a (rows, columns) float32 matrix takes.
+
+    Args:
+        rows: training and validation rows together.
+        columns: features.
+        drawn: rows that it learns from at most.
+        block: rows that it answers for at once.
+        cache: bytes of its kernel that are kept at most.
+    """
+    vectors = min(rows, drawn)
+    kernel = min(vectors * vectors * 4, cache)
+    answers = int(KERNEL_COPIES * min(rows, block) * vectors * 8)
+    return Footprint(inputs=rows * columns * 4 + 3 * vectors * columns * 8, workspace=max(kernel, answers))
 
 
 # The machine --------------------------------------------------------------------------------------------------------
@@ -251,9 +294,13 @@ def watched(device: str) -> Iterator[Used]:
     """
     used = Used()
     if not device.startswith("cuda"):
+        _highest[:] = [max(one, _peak_of_process()) for one in _highest]
         before = _resident() if _peak_begun_anew() else _peak_of_process()
-        yield used
-        used.peak = max(_peak_of_process() - before, 0)
+        _highest.append(0)
+        try:
+            yield used
+        finally:
+            used.peak = max(_highest.pop(), _peak_of_process()) - before
         return
     import torch
 
@@ -261,6 +308,20 @@ def watched(device: str) -> Iterator[Used]:
     held = torch.cuda.memory_allocated(device)
     yield used
     used.peak = torch.cuda.max_memory_allocated(device) - held
+
+
+@contextmanager
+def told(what: str, expected: Footprint | None, device: str) -> Iterator[None]:
+    """Tell, around a fit, what it is expected to take and what it took; libraries that are loaded in it count too.
+
+    A fit that is expected to take more than its device has is warned of, and begun all the same.
+    """
+    warning = None if expected is None else too_large(what, expected, device)
+    if warning is not None:
+        log.warning("%s", warning)
+    with watched(device) as used:
+        yield
+    log.info("memory of %s on %s: %s expected, %s used", what, device, expected or "nothing", in_words(used.peak))
 
 
 def _peak_begun_anew() -> bool:

@@ -1,7 +1,9 @@
 """One model on one fold, outside the pipeline: scale, fit, judge, keep. For notebooks and for a first look at a model.
 
-It fits the very model that the stage `train` fits for that fold. What does not belong here: runs of several folds, the
-final model and evaluation after costs (`betti.stages`), and models of several inputs or heads, which need the pipeline.
+It fits the very model that the stage `train` fits for that fold. It is told neither a target's name nor the hashes of
+the data, so that nothing it trains is counted in `trials.jsonl` (docs/concepts.md). What does not belong here: runs of
+several folds, the final model and evaluation after costs (`betti.stages`), and models of several inputs or heads, which
+need the pipeline.
 """
 
 from __future__ import annotations
@@ -15,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from betti.errors import BadParam
 from betti.models import ModelRegistry
+from betti.models._config import refuse_owned
+from betti.models._members import trainable_here
 from betti.training.container import SPLITS
 from betti.training.scaling import ONLY, Scaler, fit_kind, kinds
 
@@ -36,6 +40,14 @@ __all__ = ["Trainer", "TrainerConfig", "TrainerResult"]
 # What the configuration calls a knob, and what the models call it; a model without the knob has no use for the number.
 KNOBS = {"sequence_length": "length", "batch_size": "batch_size", "max_epochs": "epochs"}
 PATIENCE = ("patience", "early_stopping_rounds")
+COUNTS = ("horizon", "sequence_length", "batch_size", "max_epochs", "early_stopping_patience")
+OWNED = {
+    "seed": "set random_seed",
+    "classes": "leave it out: the labels say how many there are",
+    **{theirs: f"set {ours}" for ours, theirs in KNOBS.items()},
+    **dict.fromkeys(PATIENCE, "set early_stopping_patience"),
+}
+FILE = "TrainerConfig"
 # At which probability a class counts as acted on, in the precision that evaluation states.
 THRESHOLD = 0.5
 
@@ -55,7 +67,7 @@ class TrainerConfig:
         random_seed: of the fit.
         experiment_name: the folder inside `output_dir`; None: "MODEL-HORIZON-SEED".
         output_dir: where experiments lie.
-        knobs: the model's other knobs.
+        knobs: the model's other knobs; none of those that stand above.
     """
 
     model_name: str
@@ -71,9 +83,16 @@ class TrainerConfig:
     knobs: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name in ("horizon", "sequence_length", "batch_size", "max_epochs", "early_stopping_patience"):
-            if getattr(self, name) < 1:
-                raise BadParam(name, getattr(self, name), "it is 1 at least", "TrainerConfig")
+        for name in ("model_name", "feature_set"):
+            if not isinstance(getattr(self, name), str):
+                raise BadParam(name, getattr(self, name), "it is a name", FILE)
+        for name, least in (*((count, 1) for count in COUNTS), ("random_seed", 0)):
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < least:
+                raise BadParam(name, value, f"it is a whole number, {least} at least", FILE)
+        if not isinstance(self.knobs, Mapping):
+            raise BadParam("knobs", self.knobs, "it is a mapping of the model's knobs", FILE)
+        refuse_owned("knobs", self.knobs, OWNED, FILE)
 
     @property
     def folder(self) -> Path:
@@ -105,7 +124,7 @@ class Trainer:
     """Trains one model on one fold."""
 
     def __init__(self, config: TrainerConfig) -> None:
-        """Build the model, so that a fault in its knobs shows before any data are read.
+        """Build the model, so that a fault in its knobs, or a device that is not there, shows before any data are read.
 
         Raises:
             UnknownName, BadModelInput: the model or one of its knobs does not exist or does not fit.
@@ -115,10 +134,10 @@ class Trainer:
         prototype = ModelRegistry.create(config.model_name, config.knobs)
         if prototype.inputs or prototype.heads:
             problem = "it takes several inputs or learns several labels: train it as a run of params.yaml"
-            raise BadParam("model_name", config.model_name, problem, "TrainerConfig")
+            raise BadParam("model_name", config.model_name, problem, FILE)
         self._knobs = _knobs(config, prototype.config)
         self._sequences = prototype.requires_sequences
-        ModelRegistry.create(config.model_name, self._knobs)
+        trainable_here(ModelRegistry.create(config.model_name, self._knobs))
 
     def run_full_pipeline(self, container: TimeSeriesDataContainer) -> TrainerResult:
         """Scale on the train rows, fit, judge on valid and test rows, and keep everything in the config's folder.
@@ -168,13 +187,13 @@ class Trainer:
         ahead = container.bars_ahead
         if ahead > self.config.horizon:
             problem = f"the labels look {ahead} bars ahead: give this horizon, or labels of a shorter one"
-            raise BadParam("horizon", self.config.horizon, problem, "TrainerConfig")
+            raise BadParam("horizon", self.config.horizon, problem, FILE)
         if not len(self._part(container, "train").y):
             problem = f"fold {container.fold} has no train row with a label and a complete input"
-            raise BadParam("sequence_length", self.config.sequence_length, problem, "TrainerConfig")
+            raise BadParam("sequence_length", self.config.sequence_length, problem, FILE)
         if self.config.folder.exists():
             problem = f"{self.config.folder} is there already: choose another name, or remove it"
-            raise BadParam("experiment_name", self.config.experiment_name, problem, "TrainerConfig")
+            raise BadParam("experiment_name", self.config.experiment_name, problem, FILE)
 
     def _keep(self, result: TrainerResult, tables: Mapping[str, pd.DataFrame]) -> None:
         folders = {name: result.folder / name for name in ("config", "model", "predictions", "metrics")}

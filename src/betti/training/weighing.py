@@ -6,14 +6,13 @@ What does not belong here: the estimate (`footprint.py`), and what is done when 
 from __future__ import annotations
 
 import copy
-import logging
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import torch
 
 from betti.training.engine import PRECISIONS
-from betti.training.footprint import Footprint, in_words, of_network, too_large, watched
+from betti.training.footprint import Footprint, of_network, told
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,8 +23,6 @@ if TYPE_CHECKING:
     from betti.training.problem import Problem
 
 __all__ = ["foreseen", "weighed"]
-
-log = logging.getLogger(__name__)
 
 
 def foreseen(network: nn.Module, problem: Problem, data: Held, rows: int, precision: str = "32") -> Footprint:
@@ -47,11 +44,5 @@ def weighed(network: nn.Module, problem: Problem, data: Held, rows: int, precisi
     A training that is expected to take more than its device has is warned of, and begun all the same: batches are
     halved when memory runs out.
     """
-    device = str(data.weights.device)
-    expected = foreseen(network, problem, data, rows, precision)
-    warning = too_large("training", expected, device)
-    if warning is not None:
-        log.warning("%s", warning)
-    with watched(device) as used:
+    with told("training", foreseen(network, problem, data, rows, precision), str(data.weights.device)):
         yield
-    log.info("memory of training on %s: %s expected, %s used", device, expected, in_words(used.peak))

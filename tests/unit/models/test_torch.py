@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
-import re
+import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
@@ -19,7 +18,6 @@ from betti.models import ModelRegistry, _torch
 from betti.models._protocol import Answers, InputSpec, PredictionOutput
 from betti.training.scores import softmax
 from betti.windows import NamedInputs, Rows, Windows
-from tests.conftest import REPOSITORY
 from tests.unit.training._problems import Two, TwoLosses
 
 SMALL = {"hidden": 8, "layers": 2, "length": 5, "epochs": 3, "warmup_epochs": 1, "device": "cpu"}
@@ -79,6 +77,48 @@ def test_bad_knobs_of_the_loop_are_named(knob: str, value: Any) -> None:
 def test_a_knob_of_another_schedule_is_refused_before_training() -> None:
     with pytest.raises(BadModelInput, match="with the schedule cosine"):
         ModelRegistry.create("lstm", {**SMALL, "plateau_factor": 0.5})
+
+
+@pytest.mark.parametrize("given", [{"compile": True, "devices": 2}, {"devices": 3, "compile": True}])
+def test_one_device_alone_is_compiled_for(given: dict[str, Any]) -> None:
+    with pytest.raises(BadModelInput, match="compile with devices = "):
+        ModelRegistry.create("lstm", {**SMALL, **given})
+    with pytest.raises(BadModelInput, match="compile with devices = "):
+        ModelRegistry.create("lstm", SMALL).fit(*data(), None, None, config=given)
+    assert ModelRegistry.create("lstm", {**SMALL, **given, "compile": False})
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        ({"warmup_epochs": 500, "epochs": 3}, "500 of 3"),
+        ({"warmup_epochs": 3, "epochs": 3}, "3 of 3"),
+        ({"warmup_epochs": 20, "epochs": 50, "schedule_epochs": 20}, "20 of 20"),
+        ({"warmup_epochs": 100}, "100 of 100"),
+        ({"warmup_epochs": 2, "epochs": 3}, ""),
+        ({"warmup_epochs": 9, "epochs": 2, "schedule_epochs": 10}, ""),  # a final model keeps the folds' schedule
+        ({"epochs": 3}, ""),  # the default of 5
+        ({"warmup_epochs": 5, "epochs": 3}, ""),  # which a model that is made again has been given
+        ({"warmup_epochs": 8, "epochs": 1}, ""),  # a look at the model
+    ],
+)
+def test_a_warm_up_that_does_not_end_is_refused(given: dict[str, int], found: str) -> None:
+    if not found:
+        model = ModelRegistry.create("lstm", given)
+        assert ModelRegistry.create("lstm", model.config).config == model.config
+        return
+    with pytest.raises(BadModelInput, match=f"warmup_epochs = {found} epochs"):
+        ModelRegistry.create("lstm", given)
+
+
+def test_what_the_folds_found_can_always_be_made() -> None:
+    """However early they stopped, and whatever the warm-up."""
+    X, y = data()
+    model = ModelRegistry.create("lstm", {**SMALL, "epochs": 6, "warmup_epochs": 4})
+    metrics = model.fit(X, y, X, y)
+    for best in range(1, 7):
+        found = model.final_config([dataclasses.replace(metrics, best_epoch=best)])
+        assert ModelRegistry.create("lstm", {**model.config, **found}).config["epochs"] == best
 
 
 def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
@@ -191,24 +231,3 @@ def test_one_row_is_answered_as_among_many() -> None:
     model.fit(X, y, None, None)
     alone = np.vstack([model.predict(X[row : row + 1]).class_probabilities for row in range(5)])
     np.testing.assert_allclose(alone, model.predict(X).class_probabilities[:5], atol=1e-6)
-
-
-# The documented example --------------------------------------------------------------------------------------------
-
-
-def test_the_documented_network_is_a_model(tmp_path: Path) -> None:
-    text = (REPOSITORY / "docs" / "add-a-model.md").read_text(encoding="utf-8")
-    (code,) = [block for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if "TorchClassifier" in block]
-    (tmp_path / "pooled.py").write_text(code, encoding="utf-8")
-    spec = importlib.util.spec_from_file_location("documented_pooled", tmp_path / "pooled.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    X, y = data(400)
-    model = ModelRegistry.create("pooled", module.Pooled.SMALL)
-    assert model.fit(X[:200], y[:200], X[200:], y[200:]).val_accuracy > 0.9
-    model.save(tmp_path / "model")
-    again = ModelRegistry.create("pooled")
-    again.load(tmp_path / "model")
-    np.testing.assert_array_equal(again.predict(X).class_probabilities, model.predict(X).class_probabilities)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import logging
 import subprocess
 import sys
 
@@ -11,8 +13,8 @@ import torch
 from torch import nn
 
 from betti.errors import BadModelInput
-from betti.models import ModelRegistry, _sizes
-from betti.training import footprint
+from betti.models import FOLDER, ModelRegistry, _sizes
+from betti.training import estimates, footprint
 from betti.training.footprint import Footprint
 
 
@@ -175,8 +177,114 @@ def test_a_longer_window_and_a_larger_batch_take_more():
     assert 1.9 < activations(length=5, batch_size=128) / short < 2.1
 
 
-def test_models_without_a_network_are_trees_or_unknown():
+def test_models_without_a_network_are_known_by_their_library():
     assert _sizes.network(ModelRegistry.create("logistic")) is None
-    assert _sizes.expected(ModelRegistry.create("logistic"), "logistic", 100) is None
     found = _sizes.expected(ModelRegistry.create("lightgbm"), "lightgbm", 1000, columns=20)
     assert found is not None and found.inputs == int(1000 * 20 * 4 * footprint.FACTORS["lightgbm"])
+    assert _sizes.expected(ModelRegistry.create("lightgbm"), "unheard_of", 1000) is None
+
+
+@pytest.mark.parametrize("name", FOLDER.names())
+def test_every_model_has_an_estimate(name: str):
+    model = ModelRegistry.create(name, ModelRegistry.create(name).SMALL)
+    few, many = (_sizes.expected(model, name, rows) for rows in (2_000, 8_000))
+    assert few is not None and many is not None
+    assert 0 < few.total < many.total
+    assert estimates.is_network(model) == (_sizes.network(model) is not None)
+
+
+def test_an_ensemble_takes_its_largest_member_beside_its_own_matrix():
+    def expected(members: dict) -> int:
+        found = _sizes.expected(ModelRegistry.create("voting", {"members": members}), "voting", 10_000, columns=20)
+        assert found is not None
+        return found.total
+
+    alone = _sizes.expected(ModelRegistry.create("xgboost"), "xgboost", 10_000, columns=20)
+    assert alone is not None
+    both = expected({"xgboost": {}, "logistic": {}})
+    assert both == expected({"xgboost": {}}) == alone.total + 10_000 * 20 * 4
+    assert expected({"logistic": {}}) < both
+
+
+def test_a_support_vector_machine_is_held_by_the_rows_it_draws():
+    sizes = [
+        _sizes.expected(ModelRegistry.create("svm", {"max_rows": rows}), "svm", 50_000) for rows in (500, 1000, 20_000)
+    ]
+    workspaces = [found.workspace for found in sizes if found is not None]
+    assert len(workspaces) == 3 and workspaces == sorted(workspaces)
+    assert workspaces[-1] == 500e6  # the kernel's cache is bounded: all of it would be 1.6 GB
+
+
+MEASURED = """
+import json, sys
+import numpy as np
+from betti.models import ModelRegistry, _sizes
+from betti.training import footprint
+name, rows, columns, knobs = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), json.loads(sys.argv[4])
+model = ModelRegistry.create(name, knobs)
+def fit(rows):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((rows, columns), dtype="float32")
+    y = (X[:, 0] + rng.standard_normal(rows, dtype="float32") > 0).astype("int64")
+    cut = rows * 4 // 5
+    model.fit(X[:cut], y[:cut], X[cut:], y[cut:])
+fit(300)  # libraries are loaded
+with footprint.watched("cpu") as used:
+    fit(rows)
+print(_sizes.expected(model, name, rows, columns).total, used.peak)
+"""
+LINE = {"model": "logistic", "config": {"max_iter": 5}}
+
+
+@pytest.mark.parametrize(
+    ("name", "rows", "columns", "knobs"),
+    [
+        ("logistic", 60_000, 60, {"max_iter": 5}),
+        ("svm", 1_500, 20, {}),
+        ("stacking", 40_000, 60, {"members": {"line": LINE}, "folds": 1}),
+    ],
+)
+def test_what_is_foreseen_of_rows_is_what_a_fit_takes(name: str, rows: int, columns: int, knobs: dict):
+    """In a process of its own, as above."""
+    words = [sys.executable, "-c", MEASURED, name, str(rows), str(columns), json.dumps(knobs)]
+    out = subprocess.run(words, capture_output=True, text=True, check=True, timeout=120)
+    expected, used = map(int, out.stdout.split())
+    assert used > 10e6
+    assert 0.6 < used / expected < 1.7
+
+
+# Telling ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_block_within_a_block_hides_nothing_of_it():
+    """The inner one lets the process's peak begin anew."""
+    with footprint.watched("cpu") as outer:
+        np.ones(60_000_000, dtype="uint8").sum()
+        with footprint.watched("cpu") as inner:
+            np.ones(20_000_000, dtype="uint8").sum()
+    assert 0.8 < outer.peak / 60e6 < 1.3
+    assert inner.peak < 40e6
+
+
+def test_what_a_fit_took_is_told_beside_what_was_foreseen(caplog):
+    with caplog.at_level(logging.INFO), footprint.told("run 'r', fold_0", Footprint(inputs=2_000_000), "cpu"):
+        np.ones(30_000_000, dtype="uint8").sum()
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert line.startswith("memory of run 'r', fold_0 on cpu: 2.0 MB (inputs 2.0 MB) expected, ")
+    assert line.endswith("MB used")
+
+
+def test_a_fit_of_which_nothing_is_known_is_measured_all_the_same(caplog):
+    with caplog.at_level(logging.INFO), footprint.told("a fit", None, "cpu"):
+        pass
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert line.startswith("memory of a fit on cpu: nothing expected, ")
+
+
+def test_a_fit_that_will_not_fit_is_warned_of_and_begun(caplog, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(footprint, "capacity", lambda _: 1000)
+    begun = False
+    with footprint.told("a fit", Footprint(inputs=2_000_000), "cpu"):
+        begun = True
+    assert begun
+    assert any("expected to take 2.0 MB" in record.getMessage() for record in caplog.records)

@@ -15,7 +15,7 @@ from betti.models import ModelRegistry
 from betti.stages.train import train
 from betti.training.container import TimeSeriesDataContainer
 from betti.training.scaling import Scaler
-from betti.training.trainer import Trainer, TrainerConfig
+from betti.training.trainer import COUNTS, Trainer, TrainerConfig
 from tests.unit.training.folded import HORIZON, KEY, LENGTH, LSTM, NAMES, tables
 
 MODELS: dict[str, dict[str, Any]] = {
@@ -96,6 +96,40 @@ def test_what_does_not_fit_is_refused_before_anything_is_written(
         Trainer(config("logistic", tmp_path, model_name="lgbm"))
     with pytest.raises((UnknownName, BadModelInput), match="no_such"):
         Trainer(config("logistic", tmp_path, knobs={"no_such": 1}))
-    with pytest.raises(BadParam, match="max_epochs = 0"):
-        config("logistic", tmp_path, max_epochs=0)
+    with pytest.raises(BadModelInput, match="precision = 'fp16' on the CPU"):
+        Trainer(config("lstm", tmp_path, knobs={"precision": "fp16", "device": "cpu"}))
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *((name, bad) for name in COUNTS for bad in (0, -1, "20", 2.0, True, None)),
+        *(("random_seed", bad) for bad in (-1, "7", 7.0, None)),
+        ("model_name", None),
+        ("feature_set", 3),
+        ("knobs", None),
+        ("knobs", [("C", 1.0)]),
+    ],
+)
+def test_values_of_another_kind_are_named(tmp_path: Path, name: str, value: Any) -> None:
+    with pytest.raises(BadParam, match=f"TrainerConfig: {name} = "):
+        config("logistic", tmp_path, **{name: value})
+
+
+@pytest.mark.parametrize(
+    ("knob", "remedy"),
+    [
+        ("seed", "set random_seed"),
+        ("classes", "the labels say how many"),
+        ("length", "set sequence_length"),
+        ("batch_size", "set batch_size"),
+        ("epochs", "set max_epochs"),
+        ("patience", "set early_stopping_patience"),
+        ("early_stopping_rounds", "set early_stopping_patience"),
+    ],
+)
+def test_a_knob_that_the_configuration_sets_itself_is_refused(tmp_path: Path, knob: str, remedy: str) -> None:
+    """What is kept in `config/training.json` would not be what was trained."""
+    with pytest.raises(BadParam, match=rf"TrainerConfig: knobs\.{knob} = 2: .*{remedy}"):
+        config("lstm", tmp_path, knobs={knob: 2})

@@ -49,7 +49,7 @@ def test_both_numbers_are_told(caplog):
     asked = problem(16)
     with caplog.at_level(logging.INFO), weighed(asked.build(), asked, Held(asked.train, "cpu"), 32):
         pass
-    (line,) = [record.getMessage() for record in caplog.records if record.name == "betti.training.weighing"]
+    (line,) = [record.getMessage() for record in caplog.records if record.name == "betti.training.footprint"]
     assert "expected" in line
     assert "used" in line
 

@@ -35,8 +35,11 @@ test: setup  ## the whole suite, fast tests first
 unit: setup  ## the fast tests alone
 	@$(BIN)/pytest tests/unit -x -q
 
-fuzz: setup  ## 100,000 point clouds through the persistence engine, beside ripser (minutes)
+fuzz: setup  ## point clouds beside ripser, and damaged CSV files, by chance and by coverage (half an hour)
 	@$(BIN)/python -m tests.fuzz_topology 100000
+	@$(BIN)/python -m tests.fuzz_csv 10
+	@if $(BIN)/python -c 'import atheris' 2>/dev/null; then $(BIN)/python -m tests.fuzz_csv --atheris 600; \
+		else echo "atheris is not installed: no search by coverage"; fi
 
 check: setup  ## what CI runs: lint, types, contracts, doctests, tests
 	@$(BIN)/ruff check .

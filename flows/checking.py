@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 __all__ = ["family", "lookahead", "recursive"]
 
-MADE_UP = 200  # bars beyond what is compared, where none are given
-MOST_BARS = 2000  # bars of a file after the look-back: the last ones, since every computation reads all of them
+MADE_UP = 200  # bars beyond what is compared by `recursive`, where none are given
+MOST_BARS = 2000  # rows that `lookahead` checks: some weeks of made-up bars, or a file's last ones
 SILENT_SECONDS = 5.0
 MOST_ROWS = 40
 SAID: dict[causality.Kind, str] = {
@@ -45,7 +45,7 @@ def lookahead(name: str, file: Path | None, times: int, given: Sequence[str]) ->
     Args:
         name: a registered family, or a Python file that is one.
         file: a Parquet file, or a folder of them, with columns as in `betti.schemas.BARS`; None makes bars up.
-        times: bars after which the future is cut off and exchanged, at most.
+        times: bars after which every kind of future is tried, at most; it is cut off after every bar.
         given: knobs as `name=value`; those left out have their defaults.
 
     Raises:
@@ -56,7 +56,7 @@ def lookahead(name: str, file: Path | None, times: int, given: Sequence[str]) ->
     """
     found, values = family(name), _knobs(given)
     back = _lookback(found, values)
-    bars = _bars(file, back + MOST_BARS) if file else probes.walk(back + 1 + times)  # every bar is tried
+    bars = _bars(file, back + MOST_BARS) if file else probes.walk(back + 1 + MOST_BARS)
     with _telling(Console()):
         report = causality.lookahead(found, bars, knobs=values, times=times)
     console = Console(soft_wrap=True)
@@ -169,14 +169,23 @@ def _show_lookahead(report: causality.Lookahead, console: Console) -> None:
         if faulty
         else f"[green]no leak found in {len(report.columns)} columns[/]"
     )
-    every = "every one" if report.complete else f"{report.tried} of {report.possible}, by lot"
     console.print(
-        f"{escape(report.family)}: {verdict}; {report.bars} bars, cut off and continued in "
-        f"{len(probes.FUTURES) - 1} other ways after {every}.",
+        f"{escape(report.family)}: {verdict}; {report.bars} bars, cut off and turned around after every one, continued "
+        f"in {len(probes.FUTURES) - 1} other ways after {_share(report.tried, report.possible)}.",
         highlight=False,
     )
-    if not faulty and report.complete:
+    if report.moments:
+        console.print(
+            "Headlines, policy and macro are made up, and were taken away and exchanged from a release on: "
+            f"{_share(report.moments_tried, report.moments)}.",
+            highlight=False,
+        )
+    if not faulty:
         console.print("On these bars each value is what could be computed when its bar closed.")
+
+
+def _share(tried: int, possible: int) -> str:
+    return "every one" if tried == possible else f"{tried} of {possible} (by lot)"
 
 
 def _show_memory(report: causality.Memory, console: Console) -> None:
@@ -218,7 +227,7 @@ def _telling(console: Console) -> Iterator[None]:
         if not bars.tasks:
             bars.add_task(what, total=total)
             bars.start()
-        bars.update(bars.tasks[0].id, completed=done)
+        bars.update(bars.tasks[0].id, completed=done, total=total)
 
     try:
         with progress.listening(tell):

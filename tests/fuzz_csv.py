@@ -1,4 +1,5 @@
 """CSV files with bytes out of place: `python -m tests.fuzz_csv [MINUTES]`. A short run is part of the unit tests.
+`make fuzz` runs it, and the one guided by coverage where atheris is installed.
 
 The law: a file gives a `BadInput`, or bars of which every value stands literally in its own line of the file, one bar
 for every line that holds anything. No other exception, no hang, no bar that is wrong without a word. Hypothesis makes
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import logging
 import math
 import re
 import subprocess
@@ -60,7 +62,8 @@ ODD = (
 )
 CELLS = (
     "", " ", "nan", "NULL", "inf", "-inf", "1e400", "1e-400", "-0", "9" * 400, "1_000", "0x1F", "1,5", "$7.25", "+3",
-    "٣", "1.5.2", "True", "None", '""', '"1', '"2"', '1"2"', "2020-01-01", "1577836800000", "=1+1", "\ufeff1",
+    "٣", "1,234", "1.234,5", "1,234.5", "1 234", "1'234", "0,125",
+    "1.5.2", "True", "None", '""', '"1', '"2"', '1"2"', "2020-01-01", "1577836800000", "=1+1", "\ufeff1",
 )  # fmt: skip
 JUDGED = (
     *FORMS, "%d-%m-%Y %H:%M", "%m-%d-%Y %H:%M", "%d.%m.%Y %H:%M", "%m.%d.%Y %H:%M", "%d/%m/%Y", "%m/%d/%Y", "%Y%m%d",
@@ -68,7 +71,19 @@ JUDGED = (
 )  # fmt: skip
 
 
+# How numbers are written: the sign before the fraction, and that between thousands.
+Style = tuple[str, str | None]
+POINT, COMMA = (".", None), (",", None)
+
+
 # --- files
+
+
+def number(value: float, style: Style) -> str:
+    """A number as a file of this style has it."""
+    decimal, thousands = style
+    text = repr(value) if thousands is None else f"{value:,.5f}"
+    return text.translate(str.maketrans({".": decimal, ",": thousands or ""}))
 
 
 def written(moment: datetime, form: str) -> str:
@@ -87,12 +102,13 @@ def files(draw: st.DrawFn) -> bytes:
     delimiter = draw(st.sampled_from([",", ";", "\t", "|"]))
     step = draw(st.sampled_from([timedelta(minutes=1), timedelta(hours=7), timedelta(days=1)]))
     start, quoted = draw(st.sampled_from(STARTS)), draw(st.booleans())
+    style = draw(st.sampled_from([*[POINT] * 5, COMMA, COMMA, (".", ","), (",", ".")]))
+    quoted = quoted or delimiter in style
     lines = [list(COLUMNS)]
     for i in range(draw(st.integers(1, 15))):
         price = draw(st.floats(0.001, 1e6))
-        lines.append(
-            [written(start + i * step, form), *(repr(price + move) for move in (0, 1, -1, 0.5)), str(i * 1.25)]
-        )
+        values = [*(price + move for move in (0, 1, -1, 0.5)), i * 1.25]
+        lines.append([written(start + i * step, form), *(number(value, style) for value in values)])
     if quoted:
         lines = [[f'"{cell}"' for cell in line] for line in lines]
     if draw(st.booleans()):
@@ -187,26 +203,48 @@ def check(content: bytes, block: int, options: dict[str, Any]) -> str:
     bars = came_of(content, block, options)
     if isinstance(bars, str):
         return bars
-    header, *rows = lines_of(content)
+    header, *rows = lines_of(content, options.get("encoding"))
     assert len(bars) == len(rows), "a line is lost, or a bar is from nowhere"
-    delimiter = max(",;\t|", key=lambda sign: (sum(sign in row for row in rows), rows[0].count(sign)))
+    delimiter = options.get("delimiter") or max(
+        ",;\t|", key=lambda sign: (sum(sign in row for row in (header, *rows)), rows[0].count(sign))
+    )
     names = [name.strip().lower() for name in cells_of(header, delimiter)]
+    cells = [cells_of(row, delimiter) for row in rows]
+    numbers = [line[place(name, names)] for line in cells for name in COLUMNS[1:] if place(name, names) < len(line)]
+    faults = [fault_of(bars, names, cells, style) for style in styles(options, delimiter, numbers)]
+    assert None in faults, faults
     ways: set[str] | None = None
-    for (_, bar), row in zip(bars.iterrows(), rows, strict=True):
-        cells = cells_of(row, delimiter)
-        stands(bar, names, cells)
-        found = readings(cells[place("timestamp", names)], bar["timestamp"])
+    for (_, bar), line in zip(bars.iterrows(), cells, strict=True):
+        found = readings(line[place("timestamp", names)], bar["timestamp"])
         ways = found if ways is None else ways & found
-        assert ways, f"the time {bar['timestamp']} does not stand in {row!r}, read as the rows above it"
+        assert ways, f"the time {bar['timestamp']} does not stand in {line!r}, read as the rows above it"
     return "bars"
 
 
-def lines_of(content: bytes) -> list[str]:
+def styles(options: dict[str, Any], delimiter: str, numbers: list[str]) -> list[Style]:
+    """The ways in which all numbers of a file may be read: as the options say, or with a comma that tells itself."""
+    thousands = options.get("thousands")
+    if "decimal" in options or thousands in (",", "."):
+        return [(options.get("decimal") or ("," if thousands == "." else "."), thousands)]
+    if thousands:
+        return [(".", thousands), (",", thousands)]
+    parts = [cell.lstrip("$+-").split(",") for cell in numbers if set(cell) <= set("$+-0123456789,.")]
+    telling = any(len(p) == 2 and p[1] and (len(p[1]) != 3 or not p[0].strip("0")) for p in parts)
+    pointed = any("." in part for p in parts for part in p)
+    return [POINT, COMMA] if telling and not pointed and delimiter != "," else [POINT]
+
+
+def lines_of(content: bytes, encoding: str | None = None) -> list[str]:
     """The lines that hold more than delimiters, quotes and space."""
     if content[:2] == b"\x1f\x8b":
         content = gzip.decompress(content)
-    text = content.decode("utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
+    text = content.decode(encoding or marked_as(content))
     return [line for line in re.split("\r\n|\r|\n", text) if line.strip(' ,;\t|"\ufeff\x1a')]
+
+
+def marked_as(content: bytes) -> str:
+    """The encoding that a byte order mark names."""
+    return "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
 
 
 def cells_of(line: str, delimiter: str) -> list[str]:
@@ -218,22 +256,41 @@ def place(name: str, names: list[str]) -> int:
     return names.index(name) if name in names else COLUMNS.index(name)
 
 
-def stands(bar: pd.Series, names: list[str], cells: list[str]) -> None:
-    """Every value of a bar stands in its line; one that is missing is missing there, or the line breaks off at it."""
-    for name in COLUMNS[1:]:
-        assert stands_at(bar[name], cells, place(name, names), len(names)), (name, cells)
+def fault_of(bars: pd.DataFrame, names: list[str], rows: list[list[str]], style: Style) -> str | None:
+    """The first value that does not stand in its line; one that is missing is missing there, or the line breaks off.
+
+    Where no column is called volume, bars may have none.
+    """
+    nameless = "volume" not in names and bars["volume"].isna().all()
+    for (_, bar), cells in zip(bars.iterrows(), rows, strict=True):
+        for name in COLUMNS[1:-1] if nameless else COLUMNS[1:]:
+            if not stands_at(bar[name], cells, place(name, names), len(names), style):
+                return f"{name} {bar[name]} of {cells} in {style}"
+    return None
 
 
-def stands_at(value: float, cells: list[str], position: int, width: int) -> bool:
+def stands_at(value: float, cells: list[str], position: int, width: int, style: Style = POINT) -> bool:
     """Whether this value is what that cell says, in a file of so many columns."""
     if math.isnan(value):
         broken_off_here = len(cells) < width and position >= len(cells) - 1
         return broken_off_here or cells[position].lower() in ("", "nan", "null")
     if position >= len(cells):
         return False
-    literal = cells[position].lstrip("$")
+    literal = unstyled(cells[position].lstrip("$"), style)
     number = re.fullmatch(r"(?a:[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?|[-+]?inf(inity)?)", literal, re.IGNORECASE)
     return number is not None and float(literal) == value
+
+
+def unstyled(cell: str, style: Style) -> str:
+    """A number of this style as Python writes it; of another style, something that is no number."""
+    decimal, thousands = style
+    if decimal == "," and "." in cell and thousands != ".":
+        return "no number"
+    whole, point, rest = cell.partition(decimal)
+    first, *groups = whole.split(thousands) if thousands else [whole]
+    if groups and (not 1 <= len(first.lstrip("+-")) <= 3 or any(len(group) != 3 for group in groups)):
+        return "no number"
+    return "".join([first, *groups]) + ("." if point else "") + rest
 
 
 def readings(cell: str, moment: pd.Timestamp) -> set[str]:
@@ -271,7 +328,8 @@ def float_of(cell: str) -> float:
 
 UTC_ALONE = {"timezone": "UTC"}
 FILES = st.one_of(*[files()] * 9, st.binary(max_size=200))
-OPTIONS = st.sampled_from([{}, *[UTC_ALONE] * 6, UTC_ALONE | {"day_first": True}, UTC_ALONE | {"delimiter": ","}])
+SAID = ({"decimal": ","}, {"thousands": ","}, {"thousands": "."}, {"encoding": "cp1252"}, {"delimiter": ","})
+OPTIONS = st.sampled_from([{}, *[UTC_ALONE] * 8, UTC_ALONE | {"day_first": True}, *(UTC_ALONE | said for said in SAID)])
 
 
 def law(examples: int, seen: dict[str, int]) -> Any:
@@ -296,8 +354,14 @@ def law(examples: int, seen: dict[str, int]) -> Any:
     return holds
 
 
+def be_quiet() -> None:
+    """What is said of each file is not of interest."""
+    logging.getLogger("betti").setLevel(logging.ERROR)
+
+
 def main(minutes: float = 10) -> None:
     """Files for that many minutes; the first fault is shrunk and raised."""
+    be_quiet()
     end, seen = time.monotonic() + 60 * minutes, dict[str, int]()
     while time.monotonic() < end:
         law(2000, seen)()

@@ -40,7 +40,22 @@ def watching() -> AbstractContextManager[Any]:
 
 with watching():
     from tests import fuzz_csv
-from tests.fuzz_csv import CELLS, COLUMNS, FORMS, ODD, STARTS, UNITS, UTC_ALONE, cells_of, readings, stands_at, written
+from tests.fuzz_csv import (
+    CELLS,
+    COLUMNS,
+    FORMS,
+    ODD,
+    STARTS,
+    UNITS,
+    UTC_ALONE,
+    Style,
+    cells_of,
+    marked_as,
+    readings,
+    stands_at,
+    styles,
+    written,
+)
 
 
 @dataclass(frozen=True)
@@ -75,11 +90,17 @@ CASES = (
     Case(UTC_ALONE | {"stamped": "close"}, timed=False),
     Case(UTC_ALONE | {"unit": "ms"}),
     Case(UTC_ALONE | {"time_format": "%d/%m/%Y %H:%M"}),
+    Case(UTC_ALONE | {"decimal": ","}),
+    Case(UTC_ALONE | {"thousands": ","}),
+    Case(UTC_ALONE | {"thousands": "."}),
+    Case(UTC_ALONE | {"thousands": " "}),
+    Case(UTC_ALONE | {"encoding": "cp1252"}),
 )
 TOKENS = (
     ",", ";", "\\x09", "|", "\\x0a", "\\x0d", "\\x00", "\\\"", "$", "nan", "null", "inf", "1e400", "-", "e5", "Z",
     "+01:00", " UTC", "GMT+0100", "AM", "Jan", "2020-01-03", "03/01/2020", "20200103", "1577836800", "1577836800000",
     "timestamp", "Date", "Time", "open_time", "close_time", "Close/Last", "symbol", "ticker", "Price", "Ticker",
+    "1,5", "1,234", "1.234,5", "1 234", "\\xa0",
     "\\x1f\\x8b", "PK\\x03\\x04", "\\xff\\xfe", "\\xef\\xbb\\xbf", "\\xd9\\xa3",
 )  # fmt: skip
 
@@ -102,6 +123,7 @@ def seeds() -> Iterator[bytes]:
     for content in (
         plain.encode("utf-16"),
         plain.encode("utf-8-sig"),
+        plain.replace(",", ";").replace(".", ",").encode(),
         gzip.compress(plain.encode()),
         f"timestamp,symbol,open,high,low,close,volume\n{row.replace('Z,', 'Z,X,')}\n".encode(),
         b"Date,Time,O,H,L,C,Vol.\n2020.01.03,00:15,1,2,0.5,1.5,10\n",
@@ -155,26 +177,28 @@ def judge(bars: pd.DataFrame, content: bytes, case: Case) -> None:
     """Some delimiter explains all bars by the lines of the file."""
     if content[:2] == b"PK":
         return  # unpacking a zip is the library's own affair
-    rows = lines(content, case.skipped)
+    rows = lines(content, case.skipped, case.options.get("encoding"))
     if [row[:6].lower() for row in rows[:2]] == ["price,", "ticker"]:
         return  # three lines of header, whose columns are several markets'
     faults = []
     for delimiter in case.options.get("delimiter", ",;\t|"):
         names, body = (case.names, rows) if case.names else (cells_of(rows[0], delimiter), rows[1:])
-        try:
-            explained(bars, [cells_of(row, delimiter) for row in body], [plainly(name) for name in names], case.timed)
-        except AssertionError as fault:
-            faults.append(f"{delimiter!r}: {fault}")
-        else:
-            return
+        cells, plain = [cells_of(row, delimiter) for row in body], [plainly(name) for name in names]
+        for style in styles(case.options, delimiter, [cell for row in cells for cell in row if "." not in cell]):
+            try:
+                explained(bars, cells, plain, case.timed, style)
+            except AssertionError as fault:
+                faults.append(f"{delimiter!r} {style}: {fault}")
+            else:
+                return
     raise AssertionError("\n".join([f"no delimiter explains\n{bars}", *faults]))
 
 
-def lines(content: bytes, skipped: int) -> list[str]:
+def lines(content: bytes, skipped: int, encoding: str | None = None) -> list[str]:
     """The lines behind those skipped that hold more than delimiters, quotes and space."""
     if content[:2] == b"\x1f\x8b":
         content = gzip.decompress(content)
-    text = content.decode("utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
+    text = content.decode(encoding or marked_as(content))
     found = re.split("\r\n|\r|\n", text)[skipped:]
     return [line for line in found if re.search(r'[^\s,;|"]', line)]
 
@@ -183,8 +207,9 @@ def plainly(name: str) -> str:
     return re.sub(r"[\s_]+", " ", name.strip("<> ")).strip().casefold()
 
 
-def explained(bars: pd.DataFrame, rows: list[list[str]], names: list[str], timed: bool) -> None:
+def explained(bars: pd.DataFrame, rows: list[list[str]], names: list[str], timed: bool, style: Style) -> None:
     """One bar for every row of this market, each of its values in a cell of that row, all times read in one way."""
+    nameless = "volume" not in names and bars["volume"].isna().all()
     markets = [i for i, name in enumerate(names) if name in ("symbol", "ticker", "tic", "instrument", "pair")]
     if markets:
         rows = [cells for cells in rows if markets[0] < len(cells) and cells[markets[0]] == "X"]
@@ -192,9 +217,10 @@ def explained(bars: pd.DataFrame, rows: list[list[str]], names: list[str], timed
     strange = [i for i, name in enumerate(names) if name not in COLUMNS]
     ways: set[str] | None = None
     for (_, bar), cells in zip(bars.iterrows(), rows, strict=True):
-        for name in COLUMNS[1:]:
+        for name in COLUMNS[1:-1] if nameless else COLUMNS[1:]:
             places = [names.index(name)] if name in names else strange
-            assert any(stands_at(bar[name], cells, place, len(names)) for place in places), (name, bar[name], cells)
+            stands = any(stands_at(bar[name], cells, place, len(names), style) for place in places)
+            assert stands, (name, bar[name], cells)
         if timed and "timestamp" in names:
             found = readings(cells[names.index("timestamp")], bar["timestamp"])
             ways = found if ways is None else ways & found
@@ -205,6 +231,7 @@ def main(seconds: str = "600") -> None:
     """Search for so many seconds, or show the fault of a file that an earlier search has kept."""
     import atheris
 
+    fuzz_csv.be_quiet()
     folder = Path(tempfile.mkdtemp(prefix="fuzz_csv-"))
     corpus, words = folder / "corpus", folder / "words"
     corpus.mkdir()

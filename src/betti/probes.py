@@ -17,12 +17,16 @@ if TYPE_CHECKING:
 
     Change = Callable[[pd.DataFrame, int, np.random.Generator], pd.DataFrame]
 
-__all__ = ["FUTURES", "moved", "replaced", "walk"]
+__all__ = ["FUTURES", "NEAR", "moved", "opposite", "replaced", "walk"]
+
+NEAR = 20  # bars that go the opposite way
 
 _KEYS = ("timestamp", "symbol")
 _GAP = np.timedelta64(9 * 24 + 7, "h")
 _DAYS_28_YEARS, _DAYS_400_YEARS = 10_227, 146_097  # after both, dates fall on the same weekdays
 _LAST_YEAR = 9_990
+_TURN = 4.0  # how far on the other side the next bar lies
+_PARTS = ("buy_volume", "sell_volume", "trades")  # they go with the volume, which is no less than they are
 
 
 # Other futures ------------------------------------------------------------------------------------------------------
@@ -90,6 +94,41 @@ FUTURES: dict[str, Change] = {
     "a standstill": _standstill,
     "a gap in time": _gap,
 }
+
+
+def opposite(bars: pd.DataFrame, t: int) -> pd.DataFrame:
+    """Up to `NEAR` bars after t, the next of which moves to the other side of bar t than it did; those up to t stay.
+
+    A price that rose, or a volume that grew, comes to a quarter of what it was, one that fell or stood to the fourfold.
+    The bars that follow move by the same factor, so that what was ordered stays so.
+    """
+    changed = bars.iloc[: t + 1 + NEAR].copy()
+    if len(changed) <= t + 1:
+        return changed
+    turned: dict[str, float] = {}
+    for name in _values(bars):
+        leader = _leader(name, bars)
+        if leader not in turned:
+            turned[leader] = _turning(float(bars[leader].iloc[t]), float(bars[leader].iloc[t + 1]))
+        column = changed[name].to_numpy(dtype="float64", copy=True)
+        if name == "volume":
+            column[t + 1 :] = np.where(column[t + 1 :] == 0, 1.0, column[t + 1 :])
+        column[t + 1 :] *= turned[leader]
+        changed[name] = column
+    return changed
+
+
+def _turning(now: float, after: float) -> float:
+    """What brings the value after to the other side of that now."""
+    if now == 0 or after == 0 or np.isnan(now + after):
+        return 0.0 if after > now else _TURN
+    return now / after / _TURN if after > now else now / after * _TURN
+
+
+def _leader(name: str, bars: pd.DataFrame) -> str:
+    """The column whose direction a column takes: one that it must stay in order with, where that is there."""
+    leader = "close" if name in schemas.PRICE_COLUMNS else "volume" if name in _PARTS else name
+    return leader if leader in bars.columns else name
 
 
 # Other dates --------------------------------------------------------------------------------------------------------

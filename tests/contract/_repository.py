@@ -23,6 +23,7 @@ from tests.conftest import REPOSITORY, random_bars
 
 __all__ = [
     "FAMILIES",
+    "PARTWISE",
     "STAGES",
     "TARGETS",
     "Repository",
@@ -44,6 +45,23 @@ FAMILIES: dict[str, dict[str, Any]] = {**_SHIPPED["features"], "candle": {}, "ca
 TARGETS: dict[str, dict[str, Any]] = {
     "direction_5": {"kind": "direction", "horizon": 5, "width": 1.5, "measure": "atr"},
     "trigger": {"kind": "trigger", "horizon": 8, "threshold": 0.02, "side": "up"},
+}
+# What is held to the law of parts alone, beside these: a whole night's work with all of it takes too long.
+PARTWISE: dict[str, dict[str, dict[str, Any]]] = {
+    "features": {**FAMILIES, "bars": {}},
+    "targets": {
+        **TARGETS,
+        "expansion": {
+            **{"kind": "expansion", "window": 30, "lead": 5, "longest": 8, "displacement": 3.0},
+            **{"stride": 3},
+        },
+        "relevance": {"kind": "relevance", "bars_per_day": 2},
+        "meta": {"kind": "meta", "horizon": 5},
+        "fading": {
+            **{"kind": "direction", "horizon": 5, "weigh": "return"},
+            **{"half_life_days": 2000.0, "newest": "2003-01-01"},
+        },
+    },
 }
 _SETS = {
     "shapes": {"columns": ["candle__*", "topology__entropy_*"]},

@@ -14,8 +14,8 @@ import pyarrow.feather as pf
 import pyarrow.parquet as pq
 import pytest
 
-from betti.errors import BadBars, MissingFile, UnreadableFile
-from tests.contract._faults import ROWS, START, Refusal, as_lines, at, laid_out, matches, sound, stamp
+from betti.errors import BadBars, BadParam, MissingFile, UnreadableFile
+from tests.contract._faults import ROWS, START, STEP, Refusal, as_lines, at, laid_out, matches, sound, stamp
 
 FROM = "bars from BBB in {file}: "
 COMPLETE = "Check that the export is complete"
@@ -23,6 +23,10 @@ COLUMNS = "timestamp, open, high, low, close, volume"
 NAME_THEM = "Name them in ingest.options.columns: {theirs: ours}"
 NEW_YORK = (("timezone", "America/New_York"),)
 IN_SECONDS = (("unit", "s"),)
+MEND = "Mend it, or set ingest.options.decimal or ingest.options.thousands (source csv)"
+ENCODING = "Check its type and encoding; source csv takes ingest.options.encoding, e.g. cp1252 or utf-16-le"
+BY_FORMAT = (("time_format", "%d/%m/%Y %H:%M"), ("timezone", "UTC"))
+BY_CLOSE = (("stamped", "close"),)
 PNG = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\x00\x01"
 
 
@@ -57,6 +61,16 @@ def with_times(written):
         return joined([lines[0], *(f"{written(at(i))},{line.partition(',')[2]}" for i, line in enumerate(lines[1:]))])
 
     return changed
+
+
+def every(step: str):
+    """Times that far apart, from the first one on."""
+    return lambda time: (START + (time - START) // STEP * pd.Timedelta(step)).isoformat()
+
+
+def semicolons(lines: list[str]) -> bytes:
+    """Prices such as 1,234, which are a thousand or little more than one."""
+    return joined([lines[0].replace(",", ";"), *(f"{stamp(i)};1,234;1,236;1,230;1,235;10" for i in range(ROWS))])
 
 
 def milliseconds(time: pd.Timestamp) -> int:
@@ -123,13 +137,33 @@ TEXT = [
     Refusal("text in a number", with_cell(103, 4, "cheap"), BadBars, f"{FROM}close is 'cheap' in line 103. It takes a number there"),
     Refusal("text in a number: a unit", with_cell(103, 5, "3.2K"), BadBars, f"{FROM}volume is '3.2K' in line 103. It takes a number there"),
     Refusal("text in a number: a decimal comma", lambda lines: with_cell(103, 2, '"1,5"')(lines), BadBars,
-            f"{FROM}high is '1,5' in line 103. It takes a number there"),
+            f"{FROM}high is '1,5' in line 103. {MEND}"),
+    Refusal("a number with two readings: 1,234 between semicolons", semicolons, BadBars, f"{FROM}open is '1,234' in line 2. {MEND}"),
+    Refusal("a number with two readings: thousands in quotes", with_cell(103, 2, '"1,234.50"'), BadBars,
+            f"{FROM}high is '1,234.50' in line 103. {MEND}"),
     Refusal("text in a number: a time that is none", with_cell(103, 0, "2024-02-30T00:00:00Z"), BadBars,
             f"{FROM}the time is '2024-02-30T00:00:00Z' in line 103. Mend or remove that line"),
     Refusal("text in a number: no time at all", with_cell(103, 0, ""), BadBars,
             f"{FROM}the time is '' in line 103. Mend or remove that line"),
     Refusal("local time without a zone", with_times(lambda t: f"{t:%Y-%m-%d %H:%M:%S}"), BadBars,
             f"{FROM}times carry no zone (2024-01-01 00:00:00). Set ingest.options.timezone, e.g. UTC or America/New_York"),
+    Refusal("a time format that does not fit", joined, BadBars,
+            f"{FROM}the time is '{stamp(0)}' in line 2, which is not written as the time_format '%d/%m/%Y %H:%M' says. "
+            "Mend that line, or ingest.options.time_format; without it common forms are found", BY_FORMAT),
+    Refusal("a time format that does not fit: no format at all", joined, BadParam,
+            "params.yaml: ingest.options.time_format = 'garbage': it takes the signs of strptime, such as '%d/%m/%Y %H:%M'",
+            (("time_format", "garbage"),)),
+    Refusal("a year without markets", with_cell(103, 0, "0024-01-02T01:15:00Z"), BadBars,
+            f"{FROM}the time is '0024-01-02T01:15:00Z' in line 103, before 1700 or after 2264. Mend or remove that line"),
+    Refusal("bars of another length than declared: shorter", with_times(every("5min")), BadBars,
+            f"{FROM}299 of the 299 steps from bar to bar are 5m, and ingest.interval is 15m. "
+            "Set ingest.interval to 5m; ingest.resample: [15m] makes bars of 15m of them"),
+    Refusal("bars of another length than declared: longer", with_times(every("1h")), BadBars,
+            f"{FROM}75 of the 75 steps from bar to bar are 1h, and ingest.interval is 15m. "
+            "Set ingest.interval to 1h, or give bars of 15m"),
+    Refusal("bars of another length than declared: by their close", with_times(every("5min")), BadBars,
+            f"{FROM}299 of the 299 steps from bar to bar are 5m, and ingest.interval is 15m. "
+            "Set ingest.interval to 5m; ingest.resample: [15m] makes bars of 15m of them", BY_CLOSE),
     Refusal("mixed offsets: a line without any", with_cell(103, 0, "2024-01-02 01:15:00"), BadBars,
             f"{FROM}the time is '2024-01-02 01:15:00' in line 103, without a zone where others have one. Mend that line"),
     Refusal("a daylight-saving hour twice", with_times(in_autumn), BadBars,
@@ -140,11 +174,15 @@ TEXT = [
     Refusal("milliseconds read as seconds: from a line on", with_times(turning), BadBars,
             f"{FROM}timestamp '{milliseconds(at(99))}' in line 101 is no time in 's'. Check ingest.options.unit: s, ms, us or ns"),
     Refusal("another file type: a picture", lambda lines: PNG, UnreadableFile,
-            "BBB in {file}: is not a table of text columns (*, after line 1). Check its type and encoding"),
+            f"BBB in {{file}}: is not a table of text columns (*, after line 1). {ENCODING}"),
     Refusal("another file type: a page", lambda lines: b"<html><body>Log in</body></html>\n", UnreadableFile,
             "BBB in {file}: is not a table of text columns (no delimiter in its lines). Check its type and delimiter"),
     Refusal("another file type: Parquet", parquet(table()), UnreadableFile,
-            "BBB in {file}: is not a table of text columns (*). Check its type and encoding"),
+            f"BBB in {{file}}: is not a table of text columns (*). {ENCODING}"),
+    Refusal("another encoding: of a desktop", lambda lines: joined([f"{lines[0]},Kürzel", *lines[1:]]).decode().encode("cp1252"), UnreadableFile,
+            f"BBB in {{file}}: is not a table of text columns (invalid start byte for utf-8, after line 1). {ENCODING}"),
+    Refusal("another encoding: without a mark", lambda lines: joined(lines).decode().encode("utf-16-le"), UnreadableFile,
+            f"BBB in {{file}}: is not a table of text columns (a zero byte in line 1). {ENCODING}"),
     Refusal("another file type: a spreadsheet", zip_of("xl/workbook.xml", "xl/sheet1.xml"), UnreadableFile,
             "BBB in {file}: a zip of 2 files (xl/workbook.xml, xl/sheet1.xml). Keep the one that holds the bars"),
     Refusal("another file type: half an archive", lambda lines: gzip.compress(joined(lines))[:-900], UnreadableFile,
@@ -171,6 +209,9 @@ COLUMNAR = [
                         f"{FROM}a header and no rows. {COMPLETE}")),
     ("parquet", Refusal("missing column: Parquet", parquet(table(close=None)), BadBars,
                         f"{FROM}no column close (found: timestamp, open, high, low, volume). {NAME_THEM}")),
+    ("parquet", Refusal("bars of another length than declared: Parquet", parquet(table(timestamp=sound()["timestamp"][0] + (sound()["timestamp"] - START) / 3)),
+                        BadBars, f"{FROM}299 of the 299 steps from bar to bar are 5m, and ingest.interval is 15m. "
+                        "Set ingest.interval to 5m; ingest.resample: [15m] makes bars of 15m of them")),
     ("parquet", Refusal("text in a number: Parquet", parquet(table(close=["1.5"] * 7 + ["cheap"] + ["1.5"] * (ROWS - 8))),
                         BadBars, f"{FROM}close is 'cheap' in line 8. It takes a number there")),
     ("parquet", Refusal("local time without a zone: Parquet", parquet(table(timestamp=sound()["timestamp"].dt.tz_localize(None))),

@@ -115,6 +115,11 @@ def in_two_zones(row: int, time: pd.Timestamp) -> str:
     return time.tz_convert(["Europe/Berlin", "Asia/Kolkata"][row % 2]).isoformat()
 
 
+def with_commas(bars: pd.DataFrame) -> list[str]:
+    """As a spreadsheet of most of Europe writes them."""
+    return [line.replace(",", ";").replace(".", ",") for line in as_lines(bars)]
+
+
 def renamed(bars: pd.DataFrame) -> list[str]:
     return ["Date;O;H;L;Close/Last;Vol.", *(line.replace(",", ";") for line in as_lines(bars)[1:])]
 
@@ -147,6 +152,8 @@ FLAGGED = [
     Case("gaps", lambda bars: bars.drop(index=range(ROW, ROW + 8)).reset_index(drop=True), flags={"gaps": 1}, rows=LONG),
     Case("a market without volume: zero", lambda bars: bars.assign(volume=0.0), flags={"zero_volume": ROWS}),
     Case("a market without volume: null", lambda bars: bars.assign(volume=np.nan), flags={"missing_volume": ROWS}),
+    Case("a market without volume: no column of it", lambda bars: bars.assign(volume=np.nan),
+         flags={"missing_volume": ROWS}, written=lambda bars: as_lines(bars.drop(columns="volume"))),
     Case("price in cents after a date", times(100.0), flags={"jumps": 1, "split_like": 1, "unit_change": 1},
          first={"jumps": ROW, "unit_change": ROW}, rows=LONG),
     Case("price in points after a date", times(1e4), flags={"jumps": 1, "unit_change": 1},
@@ -162,6 +169,7 @@ LEGAL = [
     Case("mixed offsets", written=with_times(in_two_zones)),
     Case("milliseconds read as seconds: no longer", written=with_times(lambda _, time: time.value // 10**6)),
     Case("renamed column: to a common name", written=renamed),
+    Case("a number with two readings: not among others that have one", written=with_commas),
     Case("one symbol with 10 bars", rows=10),
     Case("one symbol with 10 bars: or with one", rows=1),
     Case("a bar still open", rows=LONG),
@@ -219,7 +227,7 @@ def test_a_gap_stays_a_gap_and_is_named(judged: Workspace) -> None:
     assert (gap.after, gap.until, gap.missing, gap.kind) == (stamp(ROW - 1), stamp(ROW + 8), 8, "bars")
 
 
-@pytest.mark.parametrize("volume", ["zero", "null"])
+@pytest.mark.parametrize("volume", ["zero", "null", "no column of it"])
 def test_without_volume_its_features_are_missing_and_the_others_as_ever(judged: Workspace, volume: str) -> None:
     (case,) = [one for one in FLAGGED if one.case == f"a market without volume: {volume}"]
     found = features.compute("technical", judged.table("clean", symbol(case)))

@@ -16,11 +16,12 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from betti import batches, binding, io
+from betti import batches, binding, features, io, knobs, labelling
 from betti.schemas import BARS, PRICE_COLUMNS, REASONS
 from tests.conftest import REPOSITORY
 from tests.contract._repository import (
     FAMILIES,
+    PARTWISE,
     STAGES,
     TARGETS,
     Repository,
@@ -209,9 +210,18 @@ def test_a_nights_work_equals_a_full_rebuild(done, warm, tmp_path, change):
 # --- incremental = full, for what is computed part by part, over any changes
 
 ITEMS = [
-    *(("features", family) for family in FAMILIES if family != "topology"),
-    *(("labels", target) for target in TARGETS),
+    *(("features", family) for family in PARTWISE["features"] if family != "topology"),
+    *(("labels", target) for target in PARTWISE["targets"]),
 ]
+
+
+def reach(stage: str, item: str) -> tuple[int, int]:
+    """Bars before and after a row that enter it: with fewer there is no value that could be wrong."""
+    if stage == "labels":
+        own = dict(PARTWISE["targets"][item])
+        return labelling.reach(own.pop("kind"), **own)
+    family = features.family(item)
+    return family.lookback(**knobs.checked(family.function, PARTWISE["features"][item], item)), 0
 
 
 def appended(bars: pd.DataFrame, count: int) -> pd.DataFrame:
@@ -223,9 +233,9 @@ def appended(bars: pd.DataFrame, count: int) -> pd.DataFrame:
 
 EVENTS: dict[str, Callable[[pd.DataFrame, int], pd.DataFrame]] = {
     "append": lambda bars, row: appended(bars, 1 + row % 9),
-    "correct": lambda bars, row: corrected(bars, "AAA", row, **dict.fromkeys(PRICE_COLUMNS, 1.5)),
-    "drop": lambda bars, row: bars.drop(index=row).reset_index(drop=True),
-    "cut": lambda bars, row: bars.iloc[: 150 + row],
+    "correct": lambda bars, row: corrected(bars, "AAA", row % len(bars), **dict.fromkeys(PRICE_COLUMNS, 1.5)),
+    "drop": lambda bars, row: bars.drop(index=row % len(bars)).reset_index(drop=True),
+    "cut": lambda bars, row: bars.iloc[: max(len(bars) - row, 150)],
 }
 
 
@@ -237,29 +247,42 @@ def cleaned(repository: Repository, bars: pd.DataFrame, stage: str, item: str) -
 
 
 @pytest.mark.parametrize(("stage", "item"), ITEMS)
-@settings(max_examples=4, deadline=None)
+@settings(max_examples=3, deadline=None)
 @given(events=st.lists(st.tuples(st.sampled_from(sorted(EVENTS)), st.integers(0, 149)), min_size=1, max_size=4))
 @example(events=[("drop", 0), ("append", 0)])
 def test_parts_continued_from_earlier_ones_equal_those_made_at_once(tmp_path_factory, stage, item, events):
-    folder, bars = tmp_path_factory.mktemp("parts"), market(200)
-    repository = founded(folder, bars)
+    folder, bars = tmp_path_factory.mktemp("parts"), market(max(sum(reach(stage, item)) + 70, 160))
+    repository = founded(folder, bars, **PARTWISE)
     cleaned(repository, bars, stage, item)
+    assert has_values(repository, stage, item)
     for event, row in events:
         bars = EVENTS[event](bars, row)
         found = cleaned(repository, bars, stage, item)
     assert differing(found, cleaned(repository.fresh(folder / "full"), bars, stage, item)) == []
 
 
+def has_values(repository: Repository, stage: str, item: str) -> bool:
+    """Whether something was computed that could be wrong: a look-back that is longer than the bars leaves nothing."""
+    table = repository.table(stage, item)
+    return len(table) > 0 and bool(table.iloc[:, 2:].notna().any(axis=None))
+
+
 @pytest.mark.parametrize(("stage", "item"), ITEMS)
 def test_a_correction_reaches_every_part_that_looks_back_on_it(tmp_path, stage, item):
-    """Of bars close to the end of January, which the first rows of February's part look back on."""
-    bars = market(130)
-    repository = founded(tmp_path, bars)
-    cleaned(repository, bars, stage, item)
-    for row in range(43, 62, 3):
-        bars = EVENTS["correct"](bars, row)
+    """Of bars close to the end of a month, which the first rows of the next month's part look back on."""
+    back, ahead = reach(stage, item)
+    first = market(600)["timestamp"].dt.month.diff().fillna(0) != 0
+    edge = int(first.index[first & (first.index > back + 20)][0])
+    bars = market(edge + 30 + ahead)
+    repository = founded(tmp_path, bars, **PARTWISE)
+    found = cleaned(repository, bars, stage, item)
+    moved = 0
+    for row in range(edge - 18, edge, 4):
+        before, bars = found, EVENTS["correct"](bars, row)
         found = cleaned(repository, bars, stage, item)
         assert differing(found, cleaned(repository.fresh(tmp_path / str(row)), bars, stage, item)) == []
+        moved += any(name.startswith(("3_features", "5_labels")) for name in differing(found, before))
+    assert (moved > 0) == (item != "calendar")  # times alone
 
 
 # --- incremental = full, for the bars alone

@@ -34,6 +34,29 @@ def test_other_futures_are_bars_too(future: str) -> None:
     assert (changed.dtypes == BARS.dtypes).all()
 
 
+@pytest.mark.parametrize("t", [0, 20, 58])
+def test_in_the_opposite_the_next_bar_moves_to_the_other_side(t: int) -> None:
+    kept = BARS.copy(deep=True)
+    turned = probes.opposite(BARS, t)
+    pd.testing.assert_frame_equal(BARS, kept)
+    pd.testing.assert_frame_equal(turned.iloc[: t + 1], BARS.iloc[: t + 1], check_exact=True)
+    assert len(turned) == min(t + 1 + probes.NEAR, len(BARS))
+    for name in ("close", "volume", "open_interest"):
+        rose, rises = (bars[name].iloc[t + 1] > bars[name].iloc[t] for bars in (BARS, turned))
+        assert rose != rises, name
+    ends = turned[["open", "close"]]
+    assert ((turned["low"] <= ends.min(axis=1)) & (turned["high"] >= ends.max(axis=1))).all()
+    assert (turned[["buy_volume", "sell_volume"]].max(axis=1) <= turned["volume"]).all()
+
+
+def test_the_opposite_of_the_end_and_of_bars_without_volume() -> None:
+    pd.testing.assert_frame_equal(probes.opposite(BARS, 59), BARS)
+    bare = BARS[["timestamp", "symbol", "close"]]
+    assert list(probes.opposite(bare, 30).columns) == list(bare.columns)
+    still = probes.opposite(BARS.assign(volume=0.0, buy_volume=0.0, sell_volume=0.0), 30)
+    assert (still["volume"].iloc[31:] > 0).all()
+
+
 def test_bars_at_other_levels_are_other_in_every_row() -> None:
     changed = probes.replaced(BARS, np.random.default_rng(0))
     assert (changed["close"] != BARS["close"]).all()

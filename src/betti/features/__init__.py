@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 from betti import counts
 from betti import knobs as _knobs
 from betti.discovery import Folder
-from betti.errors import BadInput, BettiError
+from betti.errors import BadBars, BadInput, BettiError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -90,12 +90,21 @@ class FeatureFamily:
         return "context" in signature(self.function).parameters
 
     def compute(self, bars: pd.DataFrame, /, context: Context | None = None, **knobs: Any) -> pd.DataFrame:
-        """The family's features for bars of one or several symbols; same index and row order as `bars`."""
+        """The family's features for bars of one or several symbols; same index and row order as `bars`.
+
+        Raises:
+            UnknownName, BadParam: a knob does not exist, or a value is out of range.
+            BadBars: a symbol's bars are not in time order.
+            NotFinite: the family gave an infinity.
+        """
         import pandas as pd
 
         values = _knobs.checked(self.function, knobs, f"features.{self.name}")
         warm_up = self.lookback(**values)
-        blocks = [self.of_symbol(rows, warm_up, values, context) for _, rows in bars.groupby("symbol", sort=False)]
+        markets = list(bars.groupby("symbol", sort=False))
+        for symbol, rows in markets:
+            _refuse_disorder(str(symbol), rows["timestamp"])
+        blocks = [self.of_symbol(rows, warm_up, values, context) for _, rows in markets]
         if not blocks:
             blocks = [pd.DataFrame(columns=list(self.columns), index=bars.index, dtype="float32")]
         table = counts.attach(pd.concat(blocks).loc[bars.index], counts.total(counts.of(block) for block in blocks))
@@ -121,6 +130,17 @@ class FeatureFamily:
         names, counted = [f"{self.name}__{column}" for column in raw.columns], counts.of(raw)
         del raw  # a million rows of a hundred columns are most of what is held here
         return counts.attach(type(bars)(numbers, columns=names, index=bars.index, copy=False), counted)
+
+
+def _refuse_disorder(symbol: str, times: pd.Series[pd.Timestamp]) -> None:
+    """Refuse bars whose rows before are not the bars before: every window over them would be another."""
+    import numpy as np
+
+    late = np.flatnonzero(np.diff(times.astype("int64").to_numpy()) <= 0)
+    if len(late):
+        at = times.iloc[int(late[0]) + 1]
+        found = f"{at} follows {times.iloc[int(late[0])]}, which is not earlier"
+        raise BadBars(symbol, found, "Give each symbol's bars in time order, each time once: sort_values('timestamp')")
 
 
 def family(name: str) -> FeatureFamily:
@@ -171,6 +191,7 @@ def compute(family_name: str, bars: pd.DataFrame, /, context: Context | None = N
 
     Raises:
         UnknownName, BadParam: the family or a knob does not exist, or a value is out of range.
+        BadBars: a symbol's bars are not in time order, or two have one time.
         NotFinite: the family gave an infinity.
     """
     return family(family_name).compute(bars, context, **knobs)

@@ -3,7 +3,7 @@
 A family describes its columns in its own docstring, by a Markdown table whose first heading is `column`. Further
 headings are found by a word in them: `unit`, `source`; the first other one says what the column is. A cell names
 columns without the prefix, several with commas between, or all of a kind with a `*`. What no row names is listed as not
-described. What does not belong here: the terminal.
+described. The page ends with the declared sets. What does not belong here: the terminal.
 
     python -m betti.features._documented > docs/features.md
 """
@@ -146,6 +146,11 @@ def page() -> str:
     for family in families:
         lines += ["", f"## {family.name}", "", "| column | number | what | unit | source |", "|---|---|---|---|---|"]
         lines += [_line(row) for row in family.rows]
+    lines += ["", "## Sets", "", "The declared choices of columns; `params.yaml` may declare more.", ""]
+    lines += ["| set | columns | of the families | meant for |", "|---|---|---|---|"]
+    for name, one in features.sets().items():
+        number = "by pattern" if any("*" in column for column in one.columns) else str(len(one.columns))
+        lines.append(f"| {name} | {number} | {', '.join(one.families)} | {one.description} |")
     return "\n".join(lines) + "\n"
 
 

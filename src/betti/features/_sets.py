@@ -5,8 +5,10 @@ the same, pruning drops the later (`betti.training.pruning`), so plain columns s
 
 A network of several inputs names a set for each, and has beside them one that puts these together: a run takes that.
 
-No family has a raw price. What a model calls raw is `bars`: log returns to the close before, whose sums are the log
-path of the close; a forecaster that scales its context sees the same as it would of the prices.
+No family has a raw price. Where a model is said to take the close (`nbeats_raw`, `chronos_raw`), its set holds log
+returns to the close before: a level of one market or year cannot be compared with that of another, so that a model
+trained on levels meets prices it has never seen. The running sum of a window of returns is the log close less the one
+before the window: a forecaster that scales its context sees the same as it would of the log price.
 
 What does not belong here: computing columns (the families), choosing among them by their values (pruning).
 """
@@ -252,9 +254,22 @@ SETS = {
         FeatureSet("transformer_raw", TRANSFORMER_RAW, "transformers: returns, a volume ratio, the clock as a circle"),
         FeatureSet("itransformer_optimal", ITRANSFORMER_OPTIMAL, "transformer over columns: each column is a token"),
         FeatureSet("ensemble_base", ENSEMBLE_BASE, "voting, stacking, blending: one column for each way of looking"),
-        FeatureSet("nbeats_raw", _of("bars", "close"), "N-BEATS: the one series that it takes apart, the log return"),
-        FeatureSet("linear_raw", _BARS[:5], "linear forecasters: open, high, low, close, volume as channels"),
-        FeatureSet("chronos_raw", _of("bars", "close"), "foundation models: log returns, whose sums are the log close"),
+        FeatureSet(
+            "nbeats_raw",
+            _of("bars", "close"),
+            "N-BEATS: log returns of the close, not its level: levels of two markets or years cannot be compared",
+        ),
+        FeatureSet(
+            "linear_raw",
+            _BARS[:5],
+            "linear forecasters: open, high, low, close as log returns to the close before, and volume",
+        ),
+        FeatureSet(
+            "chronos_raw",
+            _of("bars", "close"),
+            "foundation models: log returns of the close, not its level (see nbeats_raw); their running sum is the log "
+            "close less that before the window",
+        ),
         FeatureSet("film_bars", _BARS, "FiLM network: its windows of bars, 14 channels"),
         FeatureSet("film_topology", FILM_TOPOLOGY, "FiLM network: the 214 topological numbers"),
         FeatureSet("film_complexity", _SIX, "FiLM network: the six indicators that condition it"),

@@ -4,13 +4,13 @@
 |---|---|---|
 | hour | time of day, minutes and seconds as a fraction | hours, 0 to below 24 |
 | dayofweek | Monday is 0 | days, 0..6 |
-| dayofmonth | | days, 1..31 |
-| month | | months, 1..12 |
+| dayofmonth | day of the month, the first is 1 | days, 1..31 |
+| month | month of the year, January is 1 | months, 1..12 |
 | hour_sin, hour_cos | place in the day as a point on a circle | -1..1 |
 | dayofweek_sin, dayofweek_cos | place in the week, by whole days | -1..1 |
 | dayofmonth_sin, dayofmonth_cos | place in the month, by its own number of days | -1..1 |
 | month_sin, month_cos | place in the year, by whole months | -1..1 |
-| session | 1 while the market is open, else 0 | |
+| session | 1 while the market is open, else 0 | 0 or 1 |
 | session_since_open | time since the last open / length of that session | session lengths, above 1 when closed |
 | session_to_close | time to the next close / length of that session | session lengths, above 1 when closed |
 

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 from betti import counts
 from betti import knobs as _knobs
 from betti.discovery import Folder
+from betti.errors import BadBars
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,6 +46,7 @@ def label(target: str, bars: pd.DataFrame, /, context: Context | None = None, **
 
     Raises:
         UnknownName, BadParam: the target or a knob does not exist, or a value is out of range.
+        BadBars: a symbol's bars are not in time order, or two have one time.
     """
     import pandas as pd
 
@@ -53,6 +55,7 @@ def label(target: str, bars: pd.DataFrame, /, context: Context | None = None, **
     beside = (context,) if takes_context(target) else ()
     tables = []
     for symbol, rows in bars.groupby("symbol", sort=False):
+        _refuse_disorder(str(symbol), rows["timestamp"])
         table = module.label(rows, *beside, **values)
         table.insert(1, "symbol", symbol)
         tables.append(table)
@@ -61,6 +64,17 @@ def label(target: str, bars: pd.DataFrame, /, context: Context | None = None, **
         return pd.DataFrame({name: [] for name in order})
     whole: pd.DataFrame = pd.concat(tables, ignore_index=True)[order]
     return counts.attach(whole, counts.total(counts.of(table) for table in tables))
+
+
+def _refuse_disorder(symbol: str, times: pd.Series[pd.Timestamp]) -> None:
+    """Refuse bars whose rows after are not the bars after: a span would end before its decision."""
+    import numpy as np
+
+    late = np.flatnonzero(np.diff(times.astype("int64").to_numpy()) <= 0)
+    if len(late):
+        at = times.iloc[int(late[0]) + 1]
+        found = f"{at} follows {times.iloc[int(late[0])]}, which is not earlier"
+        raise BadBars(symbol, found, "Give each symbol's bars in time order, each time once: sort_values('timestamp')")
 
 
 def reach(target: str, /, **knobs: Any) -> tuple[int, int]:

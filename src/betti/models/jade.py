@@ -19,7 +19,7 @@ from betti.models import ModelRegistry, _files, _torch
 from betti.models._platt import LEAST_SLOPE, Platt
 from betti.models._protocol import PredictionOutput
 from betti.models._search import OneOf, Real, Whole
-from betti.networks.balancing import BALANCERS, LOSSES, FixedScales
+from betti.networks.balancing import BALANCERS, LOSSES
 from betti.networks.jade import JadeCompact
 from betti.networks.jade_training import JadeLearner, JadeLoss, parameter_groups
 from betti.networks.pretraining import pretrain
@@ -46,6 +46,11 @@ __all__ = ["Jade"]
 
 CALIBRATION = "calibration"
 SURE = 1e-13
+# The knobs that one balancer has alone, as its class calls them.
+OWN: Mapping[str, Mapping[str, str]] = {
+    "staged": {"initial_epochs": "initial_epochs"},
+    "fixed": {f"scale_{name}": name for name in LOSSES},
+}
 BOUNDS: Bounds = {
     **_torch.BOUNDS,
     "length": (2, 1e5),
@@ -54,6 +59,7 @@ BOUNDS: Bounds = {
     "dropout": (0, 0.95),
     "balancer": tuple(BALANCERS),
     "sigma_rate": (1e-9, 10),
+    "initial_epochs": (1, 1e6),
     **{f"scale_{name}": (0.0, 1e9) for name in LOSSES},
     "slope": (LEAST_SLOPE, 1e3),
     "intercept": (-1e3, 1e3),
@@ -71,7 +77,8 @@ class Jade(_torch.TorchModel):
         "hidden_size": 96,
         "num_layers": 1,
         "dropout": 0.3,
-        "balancer": "initial",  # of the four losses: initial, running, kendall or fixed
+        "balancer": "staged",  # of the four losses: staged, initial, running, kendall or fixed
+        "initial_epochs": None,  # of the balancer staged: those balanced by `initial`, 15 unless they are given
         "sigma_rate": 0.05,  # learning rate of the log sigmas, which the balancer kendall learns
         **{f"scale_{name}": None for name in LOSSES},  # of the balancer fixed
         "slope": None,  # of the calibration, and its intercept: found on validation rows unless they are given
@@ -90,7 +97,7 @@ class Jade(_torch.TorchModel):
         "learning_rate": Real(3e-4, 1e-2, log=True),
         "hidden_size": Whole(32, 192, log=True),
         "dropout": Real(0.0, 0.5),
-        "balancer": OneOf(("initial", "running", "kendall")),
+        "balancer": OneOf(("staged", "initial", "running", "kendall")),
         "pretrain_epochs": Whole(0, 20),
     }
 
@@ -126,16 +133,18 @@ class Jade(_torch.TorchModel):
         """Four losses, balanced.
 
         Raises:
-            BadModelInput: scales for a balancer that finds its own.
+            BadModelInput: a knob of another balancer.
         """
-        scales = {name: self.config[f"scale_{name}"] for name in LOSSES if f"scale_{name}" in self.config}
-        kind = BALANCERS[self.config["balancer"]]
-        if kind is FixedScales:
-            return JadeLoss(FixedScales(**scales))
-        if scales:
-            found = f"{', '.join(f'scale_{name}' for name in scales)} with the balancer {self.config['balancer']}"
-            raise BadModelInput(self.NAME, found, "Leave it out, or set balancer: fixed")
-        return JadeLoss(kind())
+        chosen: str = self.config["balancer"]
+        given: dict[str, Any] = {}
+        for balancer, knobs in OWN.items():
+            own = {argument: self.config[knob] for knob, argument in knobs.items() if knob in self.config}
+            if balancer == chosen:
+                given = own
+            elif own:
+                found = f"{', '.join(knob for knob in knobs if knob in self.config)} with the balancer {chosen}"
+                raise BadModelInput(self.NAME, found, f"Leave it out, or set balancer: {balancer}")
+        return JadeLoss(BALANCERS[chosen](**given))
 
     def groups(self, network: nn.Module) -> Sequence[Group]:
         """The log sigmas at a rate of their own."""

@@ -23,10 +23,13 @@ __all__ = [
     "InitialLossNormalizer",
     "KendallUncertainty",
     "RunningLossNormalizer",
+    "StagedNormalizer",
 ]
 
 LOSSES = ("pointers", "type", "binary", "countdown")
 SHARES = (0.7, 0.1, 0.1, 0.1)
+INITIAL_EPOCHS = 15
+MEMORY = 0.9
 SMALLEST = 1e-8  # a loss below is as good as none, and would be divided by
 
 
@@ -100,7 +103,7 @@ class RunningLossNormalizer(Balancer):
     sums: Tensor
     counts: Tensor
 
-    def __init__(self, shares: tuple[float, ...] = SHARES, memory: float = 0.9) -> None:
+    def __init__(self, shares: tuple[float, ...] = SHARES, memory: float = MEMORY) -> None:
         super().__init__()
         self.memory = memory
         self.register_buffer("shares", torch.tensor(shares), persistent=False)
@@ -116,6 +119,44 @@ class RunningLossNormalizer(Balancer):
             self.counts.copy_(kept * self.counts + asked)
         means = (self.sums / self.counts.clamp_min(1)).clamp_min(SMALLEST)
         return Balance(self.shares / means * (self.counts > 0), torch.zeros_like(means))
+
+
+class StagedNormalizer(Balancer):
+    """`InitialLossNormalizer` for the first epochs, `RunningLossNormalizer` from then on.
+
+    Pointers are learnt within a few epochs. A running mean keeps their share all the same, and the pull of a squared
+    error held at one value grows as one over the error: on planted expansions it was 900 times the type's after six
+    epochs, and the projection that both heads read had lost the type, which the encoder still told. Over the first
+    epoch's means a loss that is learnt steps back, so that the others are learnt too; what is learnt by then, the
+    running means keep, and bring the shares to where they are wanted.
+
+    Args:
+        shares: of the total, in the order of `LOSSES`.
+        initial_epochs: how many are the first.
+        memory: share of the running mean that a batch leaves in place.
+    """
+
+    epochs: Tensor
+
+    def __init__(
+        self, shares: tuple[float, ...] = SHARES, initial_epochs: int = INITIAL_EPOCHS, memory: float = MEMORY
+    ) -> None:
+        super().__init__()
+        self.initial_epochs = initial_epochs
+        self.first = InitialLossNormalizer(shares)
+        self.later = RunningLossNormalizer(shares, memory)
+        self.register_buffer("epochs", torch.zeros((), dtype=torch.int64))
+
+    def forward(self, losses: Tensor, asked: Tensor, log_sigmas: Tensor) -> Balance:
+        """Those of the balancer whose turn it is; the running means are warm when theirs comes."""
+        first, later = self.first(losses, asked, log_sigmas), self.later(losses, asked, log_sigmas)
+        factors = torch.where(self.epochs < self.initial_epochs, first.factors, later.factors)
+        return Balance(factors, torch.zeros_like(factors))
+
+    def epoch_ended(self) -> None:
+        """Counts it."""
+        self.first.epoch_ended()
+        self.epochs += 1
 
 
 class _Bounded(torch.autograd.Function):
@@ -199,6 +240,7 @@ class FixedScales(Balancer):
 BALANCERS: dict[str, type[Balancer]] = {
     "initial": InitialLossNormalizer,
     "running": RunningLossNormalizer,
+    "staged": StagedNormalizer,
     "kendall": KendallUncertainty,
     "fixed": FixedScales,
 }

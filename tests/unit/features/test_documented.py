@@ -30,7 +30,7 @@ def test_the_module_prints_the_page(capsys: pytest.CaptureFixture[str], monkeypa
     assert capsys.readouterr().out == documented.page()
 
 
-@pytest.mark.parametrize("name", ["technical", "complexity", "topology"])
+@pytest.mark.parametrize("name", features.FOLDER.names())
 def test_every_column_is_described_with_a_unit(name: str) -> None:
     family = documented.documented(name)
     assert family.described == len(family.columns) == len(features.family(name).columns)
@@ -51,6 +51,16 @@ def test_the_page_has_no_broken_row(name: str) -> None:
     lines = [line for line in section.splitlines() if line.startswith("|")]
     assert len(lines) > 2
     assert {line.count("|") for line in lines} == {6}
+
+
+def test_the_page_has_every_set_with_what_it_holds() -> None:
+    """Where a model is said to take the close, the page says that it gets returns, and why."""
+    section = documented.page().partition("\n## Sets\n")[2]
+    lines = {line.split(" | ")[0].strip("| "): line for line in section.splitlines() if line.startswith("| ")}
+    assert set(lines) == {"set", *features.sets()}
+    assert {line.count("|") for line in lines.values()} == {5}
+    for name in ("nbeats_raw", "chronos_raw"):
+        assert "log returns of the close, not its level" in lines[name]
 
 
 def test_headings_are_found_by_a_word_in_them() -> None:

@@ -35,6 +35,12 @@ def compute(bars: pd.DataFrame, *, window: int = {back}) -> pd.DataFrame:
 """
 
 
+@pytest.fixture(autouse=True)
+def fewer_bars(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Thousands of bars take ten seconds."""
+    monkeypatch.setattr(checking, "MOST_BARS", 20)
+
+
 def called(*words: object) -> Result:
     return CliRunner().invoke(
         cli.app, ["check", *map(str, words)], env={"COLUMNS": "250", "TERM": "dumb", "NO_COLOR": "1"}
@@ -72,9 +78,40 @@ def test_a_leak_costs_exit_code_1_and_is_named_with_its_bar(tmp_path: Path) -> N
 def test_no_leak_costs_nothing_and_says_what_was_shown(tmp_path: Path) -> None:
     result = called("lookahead", made(tmp_path, 'bars["close"].diff()'), "--times", 20)
     assert result.exit_code == 0, result.output
-    assert "no leak found in 2 columns; 26 bars" in said(result)
-    assert "after every one" in said(result)
+    assert "no leak found in 2 columns; 26 bars, cut off and turned around after every one, " in said(result)
+    assert "in 5 other ways after every one." in said(result)
+    assert "each value is what could be computed when its bar closed" in said(result)
     assert "The bars are made up" in said(result)
+
+
+MADE_UP = checking.MOST_BARS
+
+
+def test_made_up_bars_are_weeks_of_every_hour_and_weekday() -> None:
+    times = probes.walk(MADE_UP)["timestamp"]
+    assert times.iloc[-1] - times.iloc[0] > pd.Timedelta(days=21)
+    assert (times.dt.dayofweek * 24 + times.dt.hour).nunique() == 7 * 24
+
+
+def test_a_leak_that_begins_late_is_found_with_what_was_tried_by_lot(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checking, "MOST_BARS", 200)
+    x = '(bars["close"].shift(-1) / bars["close"] - 1).where(pd.RangeIndex(len(bars)) >= 150, 0.0).fillna(0)'
+    result = called("lookahead", made(tmp_path, x), "--times", 2)
+    assert result.exit_code == 1
+    assert "(row 150)" in said(result)
+    assert "in 5 other ways after 2 of 200 (by lot)." in said(result)
+
+
+def test_a_family_that_takes_a_context_gets_one_and_is_found_to_read_later_releases(tmp_path: Path) -> None:
+    text = FAMILY.format(x='float(len(context.headlines)) + bars["close"] * 0', back=5)
+    (tmp_path / "counting.py").write_text(text.replace("DataFrame, *,", "DataFrame, context=None, *,"))
+    result = called("lookahead", tmp_path / "counting.py", "--times", 2)
+    assert result.exit_code == 1, result.output
+    assert "1 of 2 columns leak" in said(result)
+    assert "no later releases" in said(result)
+    assert "Headlines, policy and macro are made up" in said(result)
 
 
 def test_a_registered_family_is_checked_by_name() -> None:
@@ -82,7 +119,10 @@ def test_a_registered_family_is_checked_by_name() -> None:
     assert called("recursive", "complexity", "--knob", "window=8").exit_code == 0
 
 
-def test_a_table_merged_in_by_time_is_found_on_bars_that_it_covers(tmp_path: Path) -> None:
+def test_a_table_merged_in_by_time_is_found_on_bars_that_it_covers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checking, "MOST_BARS", 100)
     bars = written(tmp_path / "bars.parquet", probes.walk(80, 3))
     x = f'bars["timestamp"].map(pd.read_parquet("{bars}").set_index("timestamp")["close"].shift(-1))'
     family = made(tmp_path, x)

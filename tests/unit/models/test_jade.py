@@ -24,7 +24,7 @@ def test_defaults_are_the_published_ones() -> None:
 
     model = ModelRegistry.create("jade")
     assert model.heads == ("start", "end", "type", "begun", "ahead", "censored")
-    assert (model.config["length"], model.config["balancer"]) == (105, "initial")
+    assert (model.config["length"], model.config["balancer"]) == (105, "staged")
     network = model.network(Shape({"X": (105, 12)}, 2))  # type: ignore[attr-defined]
     assert sum(one.numel() for one in network.parameters()) == 97_547
 
@@ -114,7 +114,7 @@ def test_a_file_without_its_calibration_is_refused(tmp_path: Path, spoilt: objec
         Jade().load(tmp_path)
 
 
-@pytest.mark.parametrize("balancer", ["running", "kendall", "fixed"])
+@pytest.mark.parametrize("balancer", ["initial", "running", "kendall", "fixed"])
 def test_every_balancer_trains(balancer: str) -> None:
     made = planted(40)
     scales = {"scale_pointers": 50.0, "scale_type": 0.1, "scale_binary": 1.0, "scale_countdown": 1.0}
@@ -148,8 +148,10 @@ def test_what_it_refuses() -> None:
     made = planted(40)
     with pytest.raises(BadModelInput, match="freeze_encoder without pre-training"):
         ModelRegistry.create("jade", {"freeze_encoder": True})
-    with pytest.raises(BadModelInput, match="scale_type with the balancer initial"):
+    with pytest.raises(BadModelInput, match="scale_type with the balancer staged"):
         ModelRegistry.create("jade", {"scale_type": 1.0})
+    with pytest.raises(BadModelInput, match="initial_epochs with the balancer running"):
+        ModelRegistry.create("jade", {"balancer": "running", "initial_epochs": 5})
     with pytest.raises(BadModelInput, match="balancer"):
         ModelRegistry.create("jade", {"balancer": "none"})
     with pytest.raises(BadModelInput, match="of windows of 60"):

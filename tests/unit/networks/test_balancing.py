@@ -14,9 +14,10 @@ from betti.networks.balancing import (
     InitialLossNormalizer,
     KendallUncertainty,
     RunningLossNormalizer,
+    StagedNormalizer,
 )
 from betti.networks.jade import JadeCompact
-from betti.networks.jade_training import COLUMNS, JadeLearner, JadeLoss, parameter_groups
+from betti.networks.jade_training import COLUMNS, JadeLearner, JadeLoss, parameter_groups, raw_losses, unfold
 from betti.training import loop
 from tests.unit.networks.planted import Planted, planted
 
@@ -95,6 +96,69 @@ def test_nothing_is_learnt_from_validation(kind):
     assert all(torch.equal(value, before[name]) for name, value in balancer.state_dict().items())
 
 
+# Staged
+
+
+def factors_by_epoch(balancer: Balancer, epochs: int, first: int = 0) -> list[torch.Tensor]:
+    """Factors of five batches an epoch, of losses that fall at different speeds."""
+    found = []
+    for epoch in range(first, epochs):
+        for batch in range(5):
+            losses = RAW * torch.tensor([0.8, 0.999, 0.98, 0.97]) ** (5 * epoch + batch)
+            found.append(balancer(losses, ASKED, NO_SIGMAS).factors)
+        balancer.epoch_ended()
+    return found
+
+
+def test_staged_is_initial_first_and_running_after_it():
+    staged, initial, running = (
+        torch.stack(factors_by_epoch(one, 6))
+        for one in (StagedNormalizer(initial_epochs=4), InitialLossNormalizer(), RunningLossNormalizer())
+    )
+    torch.testing.assert_close(staged[:20], initial[:20], rtol=0.0, atol=0.0)
+    torch.testing.assert_close(staged[20:], running[20:], rtol=0.0, atol=0.0)
+    assert (staged[20] / staged[19])[0] > 5  # what a running mean of learnt pointers comes to
+
+
+def test_its_turn_is_part_of_its_state():
+    """A training that goes on after a kill is in the epoch it was in."""
+    whole, begun, again = (StagedNormalizer(initial_epochs=4) for _ in range(3))
+    wanted = factors_by_epoch(whole, 6)
+    factors_by_epoch(begun, 3)
+    again.load_state_dict(begun.state_dict())
+    torch.testing.assert_close(torch.stack(factors_by_epoch(again, 6, first=3)), torch.stack(wanted[15:]))
+
+
+def pull(balancer: Balancer, error: float) -> tuple[float, float]:
+    """Sizes of the gradients at the pointers and at the type's logits, of pointers this far off, once it is known."""
+    columns = {name: torch.zeros(8) for name in COLUMNS} | {
+        "start": torch.full((8,), 50.0),
+        "end": torch.full((8,), 65.0),
+    }
+    asked = unfold(columns, 105)
+    balancer(RAW, ASKED, NO_SIGMAS)
+    balancer.epoch_ended()
+    said = {
+        "pointers": (asked.pointers + error).requires_grad_(),
+        "logits": torch.zeros(8, 3, requires_grad=True),
+        "expansion_binary_logits": torch.zeros(8, 105),
+        "expansion_countdown": torch.zeros(8, 105),
+    }
+    losses = raw_losses(said, asked)[0].mean(dim=1)
+    for _ in range(200):
+        factors = balancer(losses.detach(), ASKED, NO_SIGMAS).factors
+    (factors @ losses).backward()
+    return float(said["pointers"].grad.norm()), float(said["logits"].grad.norm())
+
+
+def test_a_running_mean_lets_pointers_pull_the_more_the_better_they_are():
+    """Why there is a stage before it: a squared error e held at one contribution pulls as 1 / e, the type as ever."""
+    near, far = pull(RunningLossNormalizer(), 0.001), pull(RunningLossNormalizer(), 0.1)
+    assert near[0] / far[0] == pytest.approx(100, rel=1e-3) and near[1] / far[1] == pytest.approx(1, rel=1e-3)
+    near, far = pull(StagedNormalizer(), 0.001), pull(StagedNormalizer(), 0.1)
+    assert near[0] / far[0] == pytest.approx(0.01, rel=1e-3) and near[1] / far[1] == pytest.approx(1, rel=1e-3)
+
+
 # Kendall
 
 
@@ -164,13 +228,14 @@ def trained(balancer: Balancer, epochs: int = 3, sigma_rate: float = 0.05) -> di
     return loop.train(problem, settings, "cpu").history
 
 
-# The balancers that look at losses are warm after an epoch; sigmas have to travel first.
-WARM = {"initial": {}, "running": {}, "fixed": {}, "kendall": {"epochs": 10, "sigma_rate": 0.1}}
+# The balancers that look at losses are warm after an epoch; sigmas have to travel first, and stages to pass.
+WARM = {"kendall": {"epochs": 10, "sigma_rate": 0.1}, "staged": {"epochs": 5}}
+OF = {"staged": {"initial_epochs": 2}}
 
 
 @pytest.mark.parametrize("name", BALANCERS)
 def test_measured_shares_after_warm_up_on_planted_expansions(name):
-    history = trained(BALANCERS[name](), **WARM[name])
+    history = trained(BALANCERS[name](**OF.get(name, {})), **WARM.get(name, {}))
     found = {loss: history[f"share_{loss}"][-1] for loss in LOSSES}
     assert 0.6 < found["pointers"] < 0.8, found
     assert found["type"] < 0.2

@@ -291,7 +291,6 @@ def _moments(search: _Search) -> NDArray[np.int64]:
     if search.computing.context is None:
         return np.empty(0, dtype=np.int64)
     moments: NDArray[np.int64] = releases.moments(search.computing.context)
-    moments = releases.moments(search.computing.context)
     found: NDArray[np.int64] = moments[moments >= _closes(search)[search.computing.warm_up]]
     return found
 

@@ -225,7 +225,10 @@ def choose(
 def lookahead(
     family: Family,
     bars: Bars = None,
-    times: Annotated[int, typer.Option(min=2, help="bars after which other futures are tried, at most; it is cut off after every bar")] = 100,
+    times: Annotated[
+        int,
+        typer.Option(min=2, help="bars after which other futures are tried, at most; it is cut off after every bar"),
+    ] = 100,
     knob: Knobs = None,
 ) -> None:
     """Columns that read later bars, or something outside the bars; exit code 1 where there is one."""

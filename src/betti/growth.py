@@ -88,7 +88,11 @@ def grow(
     with io.place(path) as new:
         new.mkdir(parents=True)
         fetched = kept or Fetched(new / ".spool")
-        fetched.add(pieces, yearly=is_yearly(fetch.interval))
+        try:
+            fetched.add(pieces, yearly=is_yearly(fetch.interval))
+        except BadBars:
+            fetched.clear()  # bars that are refused would be too few to be refused by, once all but the last page is kept
+            raise
         before = path if io.read_note(path / ORIGIN) == fetch.origin else None
         maker = made_by() if fetch.coarser else ""
         # What another code has made of the same bars is not what would be made of them now.

@@ -224,7 +224,8 @@ def test_a_10_gb_file_that_is_no_table_is_refused_at_its_first_block(tmp_path: P
     def refused() -> int:
         said = workspace.refused("ingest", UnreadableFile)
         assert said == (
-            f"BBB in {file}: is not a table of text columns (a zero byte in line 101). Check its type and encoding"
+            f"BBB in {file}: is not a table of text columns (a zero byte in line 101). Check its type and encoding; "
+            "source csv takes ingest.options.encoding, e.g. cp1252 or utf-16-le"
         )
         return 0
 

@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from betti import binding, growth
-from betti.errors import UnreadableFile
+from betti.errors import BadBars, UnreadableFile
 from betti.fetched import Fetched
 from betti.growth import Fetch
 from betti.sources._http import SourceUnreachable
@@ -107,6 +107,20 @@ def test_a_fetch_that_failed_goes_on_at_the_last_page(tmp_path, whole, page):
     last = TIMES[max(0, page % 7 - 1) * PAGE]
     begun = min(int(request.query["startTime"]) for request in again if request.query["symbol"] == NAMES[page // 7])
     assert begun == last.value // 1_000_000
+
+
+def test_bars_that_are_refused_leave_no_page_to_go_on_from(tmp_path):
+    """Bars of 12 h declared as 4h: from the last page alone, too few would come the second time to see it by."""
+    said = []
+    with KlinesServer(ROWS, limit=PAGE) as there:
+        root = founded(tmp_path, there.url, interval="4h")
+        for _ in range(3):
+            with pytest.raises(BadBars) as refused:
+                ingest(root)
+            said.append(str(refused.value))
+    assert "ingest.interval" in said[0]
+    assert len(set(said)) == 1
+    assert not (root / binding.FETCHED).exists()
 
 
 def test_it_may_fail_again_and_again(tmp_path, whole):

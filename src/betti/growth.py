@@ -91,7 +91,8 @@ def grow(
         try:
             fetched.add(pieces, yearly=is_yearly(fetch.interval))
         except BadBars:
-            fetched.clear()  # bars that are refused would be too few to be refused by, once all but the last page is kept
+            # Were pages kept, the next try would see the last one alone, too few bars to be refused by.
+            fetched.clear()
             raise
         before = path if io.read_note(path / ORIGIN) == fetch.origin else None
         maker = made_by() if fetch.coarser else ""

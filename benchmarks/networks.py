@@ -38,7 +38,7 @@ from betti.training.device import resolve
 from betti.training.problem import Settings
 from betti.windows import NamedInputs, Rows, Windows
 
-BATCH, STEPS, PAIRS, LENGTH = 256, 5, 5, 96
+BATCH, STEPS, PAIRS, LENGTH = 256, 15, 3, 96
 WIDTHS = {"bars": 14, "topology": 214, "complexity": 6}
 RATE, FILM_RATE = 3e-4, 1.5e-3
 MOST, JADE_S, ROW_MS = 1.1, 0.2, 1.0
